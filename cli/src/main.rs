@@ -1,0 +1,3 @@
+//! The P2PNet program: run a node, send, receive, explain.
+
+fn main() {}

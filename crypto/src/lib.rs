@@ -1,0 +1,1 @@
+//! Crypto providers for p2pnet-protocol: pure Rust, fast, and simulated.

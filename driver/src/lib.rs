@@ -1,0 +1,1 @@
+//! What every P2PNet runtime adapter shares: clock, handle, budgets, the awaiting loop.

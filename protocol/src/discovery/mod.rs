@@ -1,0 +1,8 @@
+//! Finding peers.
+
+use core::net::{Ipv4Addr, Ipv6Addr};
+
+/// The IPv4 group that beacons go to (administratively scoped, RFC 2365).
+pub const MULTICAST_V4: Ipv4Addr = Ipv4Addr::new(239, 255, 80, 50);
+/// The IPv6 group that beacons go to (link-local scope, transient, RFC 4291).
+pub const MULTICAST_V6: Ipv6Addr = Ipv6Addr::new(0xff12, 0, 0, 0, 0, 0, 0x7032, 0x7032);

@@ -1,0 +1,316 @@
+//! The whole vocabulary: what the world did ([`Input`]), what it shall do ([`Output`]), what the application hears
+//! ([`Event`]) and wants ([`Command`]).
+
+use crate::config::{Lane, Trust};
+use crate::error::{CloseReason, DialError};
+use crate::id::{ConnId, ListenerId, PeerId, RequestId};
+use crate::net::{Interface, IpPrefix};
+use crate::received::Received;
+use crate::time::{Duration, Instant, UnixTime};
+use crate::wire::packet::{DisconnectReason, Packet, PacketKind};
+use alloc::{string::String, vec::Vec};
+use bytes::Bytes;
+use core::net::SocketAddr;
+use serde::{Deserialize, Serialize};
+
+/// What the world did, as data: the recorder's, the fuzzer's and the simulator's door to
+/// [`PeerNetwork::handle`](crate::PeerNetwork::handle). Each variant mirrors one method.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Input {
+    /// A listening socket is open ([`handle_listening`](crate::PeerNetwork::handle_listening)).
+    Listening { listener: ListenerId, at: SocketAddr },
+    /// A listener accepted a stream.
+    Incoming { listener: ListenerId, from: SocketAddr },
+    /// A dial succeeded.
+    Connected { conn: ConnId, local: SocketAddr },
+    /// Bytes arrived on a stream.
+    Stream { conn: ConnId, bytes: Vec<u8> },
+    /// A stream ended or failed, or a dial failed.
+    Closed { conn: ConnId, cause: CloseCause },
+    /// A datagram arrived on a designated port.
+    Datagram { from: SocketAddr, bytes: Vec<u8> },
+    /// The world answered a request.
+    Answer { request: RequestId, answer: Answer },
+    /// The usable interfaces, all of them, at start and on each change.
+    Interfaces(Vec<Interface>),
+    /// The wall clock's reading; `None` if it is known to be unset.
+    WallTime(Option<UnixTime>),
+    /// Time passed.
+    Timeout,
+    /// The adapter took bytes to write.
+    PollWrite { conn: ConnId, bytes_max: u32 },
+    /// The application wants something.
+    Command(Command),
+    /// The application is done with so many payload bytes.
+    Consumed { conn: ConnId, lane: Lane, bytes: u32 },
+}
+
+/// What the world shall do. Exhaustive on purpose: a new kind of work must break every adapter's build.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// Dial `to`; answer with `handle_connected` or `handle_closed`.
+    Connect { conn: ConnId, to: SocketAddr },
+    /// Write what `poll_write` still gives, shut down the write side, discard input to its end, then `handle_closed`.
+    Close(ConnId),
+    /// Drop the stream now. No report is expected.
+    Abort(ConnId),
+    /// `poll_write` went from nothing to something.
+    WriteReady(ConnId),
+    /// `read_window` went from zero to more.
+    ReadReady(ConnId),
+    /// Send a datagram.
+    Datagram(Transmit),
+    /// Do something rare and answer with `handle_answer`.
+    Ask(RequestId, Request),
+    /// Tell the application.
+    Event(Event),
+}
+
+/// A datagram to send on one interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transmit {
+    /// The interface to send on ([`Interface::index`]).
+    pub interface: u32,
+    /// The address of that interface to send from, which also gives the family.
+    pub from: core::net::IpAddr,
+    /// A broadcast or multicast address and a designated port.
+    pub to: SocketAddr,
+    /// The datagram.
+    pub contents: Bytes,
+}
+
+/// Something rare that the world must do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Request {
+    /// Fetch `url` over HTTP(S) and give back at most `bytes_max` bytes of its body.
+    Fetch {
+        /// What to fetch.
+        url: String,
+        /// A longer body is an error.
+        bytes_max: u32,
+    },
+}
+
+/// The answer to a [`Request`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Answer {
+    /// What was asked for.
+    Body(Vec<u8>),
+    /// It could not be had.
+    Failed,
+}
+
+/// Why a stream ended, as the adapter saw it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CloseCause {
+    /// The other side ended its stream.
+    EndOfStream,
+    /// The connection was reset or broke.
+    Reset,
+    /// The dial was refused.
+    Refused,
+    /// The dial found no way to the address.
+    Unreachable,
+    /// The dial took too long.
+    TimedOut,
+    /// This host is out of descriptors, ports or memory.
+    OutOfResources,
+    /// After [`Output::Close`]: everything was written and the other side has ended.
+    Finished,
+}
+
+/// What happened, for the application. Each names the peer or address it speaks of.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The node accepts connections at this address.
+    Listening { at: SocketAddr },
+    /// A peer was heard of. Nothing is proved yet.
+    PeerDiscovered { peer: PeerId, at: SocketAddr, via: DiscoverySource },
+    /// How discovery is doing changed.
+    DiscoveryStatus(DiscoveryStatus),
+    /// A connection is being made, by this node or to it.
+    ConnectionAttempt { conn: ConnId, at: SocketAddr, direction: Direction },
+    /// An authenticated peer waits for [`Command::Accept`] or [`Command::Refuse`] (queue placement).
+    PeerPending { peer: PeerId, at: SocketAddr },
+    /// A channel is open and its trust is settled.
+    PeerConnected { peer: PeerId, conn: ConnId, at: SocketAddr, direction: Direction, trust: Trust },
+    /// The trust of an open channel changed.
+    TrustChanged { peer: PeerId, trust: Trust, because: TrustChange },
+    /// The peer sent packets that passed the gate. Give them back with `consumed`.
+    Received(Received),
+    /// The gate turned packets away. Repeats are counted and told at most once a second for each peer.
+    PacketsRefused { peer: PeerId, kind: PacketKind, count: u64 },
+    /// The application's own trust handshake shall start with this peer.
+    TrustHandshakeStarted { peer: PeerId, conn: ConnId, transcript: [u8; 32], direction: Direction },
+    /// The peer's send queue has room again after a [`SendError::QueueFull`](crate::SendError::QueueFull).
+    SendReady { peer: PeerId },
+    /// A channel ended, or an attempt that had got as far as an identity.
+    PeerClosed { peer: PeerId, conn: ConnId, at: SocketAddr, reason: CloseReason, unsent: u64 },
+    /// A dial ended without a channel.
+    DialFailed {
+        at: SocketAddr,
+        peer: Option<PeerId>,
+        error: DialError,
+        retry_in: Option<Duration>,
+    },
+    /// An incoming connection ended before its peer proved who it is.
+    IncomingFailed { at: SocketAddr, error: DialError, count: u64 },
+    /// A routine of the application is due.
+    RoutineDue { name: String },
+    /// The designated port that beacons are sent to changed.
+    BroadcastPortChanged { port: u16 },
+    /// Blocks or trust lists changed; persist them if they shall survive a restart.
+    ListsChanged,
+}
+
+/// Where a peer was heard of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum DiscoverySource {
+    /// A signed beacon on the LAN.
+    Lan,
+    /// Another peer told of it.
+    Exchange,
+    /// The application or the operator named it.
+    Manual,
+}
+
+/// What LAN discovery can use at present.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiscoveryStatus {
+    /// Interfaces with an IPv4 broadcast address.
+    pub broadcast_v4: u16,
+    /// Interfaces that can send IPv4 multicast.
+    pub multicast_v4: u16,
+    /// Interfaces that can send IPv6 link-local multicast.
+    pub multicast_v6: u16,
+}
+
+/// Who opened a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// This node dialled.
+    Outgoing,
+    /// The other side dialled.
+    Incoming,
+}
+
+/// Why trust changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum TrustChange {
+    /// The peer proved that it knows the network's secret.
+    Secret,
+    /// The peer showed a certificate of the network's authority.
+    Certificate,
+    /// The operator listed the peer as trusted.
+    Listed,
+    /// The policy trusts every proven identity.
+    Policy,
+    /// The application's own handshake or a command decided.
+    Application,
+}
+
+/// What the application wants. Each variant mirrors one method of [`PeerNetwork`](crate::PeerNetwork).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Command {
+    /// Dial an address; with `expect`, only that identity will do.
+    Connect { to: SocketAddr, expect: Option<PeerId> },
+    /// End the channel to a peer.
+    Disconnect { peer: PeerId, reason: DisconnectReason },
+    /// Send one packet to one peer.
+    Send { peer: PeerId, packet: Packet },
+    /// Send one packet to every open channel whose gate lets it pass.
+    SendAll { packet: Packet },
+    /// Turn an identity, an address or a prefix away from now on.
+    Block(BlockTarget),
+    /// Lift a block.
+    Unblock(BlockTarget),
+    /// Add an identity to the list of trusted ones.
+    Trust(PeerId),
+    /// Take an identity off that list and demote its channel.
+    Untrust(PeerId),
+    /// Let a pending peer in.
+    Accept(PeerId),
+    /// Turn a pending peer away.
+    Refuse(PeerId),
+    /// The application's trust handshake sets a peer's trust for now.
+    SetTrust { peer: PeerId, trust: Trust },
+    /// The application's trust handshake is over.
+    FinishTrust { peer: PeerId, trust: Option<Trust> },
+    /// Turn the acceptance of incoming connections on or off.
+    AcceptInbound(bool),
+    /// Change a routine.
+    Routine { name: String, change: RoutineChange },
+    /// End everything gracefully.
+    Shutdown,
+}
+
+/// Who or what is blocked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BlockTarget {
+    /// An identity.
+    Peer(PeerId),
+    /// An address or a prefix.
+    Prefix(IpPrefix),
+}
+
+/// A change to a named routine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RoutineChange {
+    /// Register one of the application's own, stopped.
+    Add { interval: Duration, jitter_percent: u8 },
+    /// Forget it.
+    Remove,
+    /// Run it from now on.
+    Start,
+    /// Stop running it.
+    Stop,
+    /// Run it at another interval.
+    SetInterval(Duration),
+}
+
+/// When the core next wants [`handle_timeout`](crate::PeerNetwork::handle_timeout), and what for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadline {
+    /// When.
+    pub at: Instant,
+    /// What for; made to be logged on waking.
+    pub why: Why,
+}
+
+/// The reason for a [`Deadline`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Why {
+    /// Outputs wait to be polled.
+    OutputsWaiting,
+    /// A dial or a handshake must be done by then.
+    Handshake,
+    /// A channel's keep-alive or idle check.
+    KeepAlive,
+    /// A trust handshake or the settling of trust.
+    Trust,
+    /// A pending peer has waited too long.
+    Pending,
+    /// A closing channel must be gone by then.
+    Linger,
+    /// A peer shall be dialled again.
+    Redial,
+    /// A beacon is due.
+    Beacon,
+    /// A routine is due.
+    Routine,
+    /// A request has waited too long for its answer.
+    Request,
+    /// Counters that were held back shall be told.
+    Report,
+}

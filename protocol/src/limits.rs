@@ -1,0 +1,177 @@
+//! Every bound, with its unit in its name, in one place.
+//!
+//! [`Limits::total_bytes_max`] is the most that a node's state and queues can take, whatever its peers do. It counts
+//! the core; an adapter adds one read buffer for the node and the kernel's socket buffers.
+
+use serde::{Deserialize, Serialize};
+
+/// How much a node may take. Start from a preset: [`Limits::small`], [`Limits::default`] or [`Limits::large`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Connections in any state, closing ones included.
+    pub connections_max: u32,
+    /// Incoming connections in any state from one address.
+    pub connections_per_address_max: u32,
+    /// Incoming connections in any state from one subnet (/24 or /48).
+    pub connections_per_subnet_max: u32,
+    /// Handshakes in progress.
+    pub handshakes_max: u32,
+    /// Handshakes in progress from one address.
+    pub handshakes_per_address_max: u32,
+    /// Peers that wait to be accepted.
+    pub pending_max: u32,
+    /// Channels that are opened without being asked for (LAN discovery).
+    pub channels_auto_max: u32,
+    /// Peers that are remembered while not connected.
+    pub known_peers_max: u32,
+    /// Blocked identities, addresses and prefixes.
+    pub blocked_max: u32,
+    /// Routines.
+    pub routines_max: u32,
+    /// Bytes of one packet.
+    pub packet_bytes_max: u32,
+    /// Bytes queued for sending to one peer.
+    pub send_queue_bytes_max: u32,
+    /// Bytes of the message lane that one peer may have under way to us and unread.
+    pub message_window_bytes: u32,
+    /// Bytes of the bulk lane that one peer may have under way to us and unread.
+    pub bulk_window_bytes: u32,
+    /// Packets a second that one peer may send for long; bursts of one second's worth pass.
+    pub packets_per_second_max: u32,
+    /// Signatures of beacons verified a second.
+    pub beacon_checks_per_second_max: u32,
+    /// Outputs that may wait; over it, incoming connections are refused and reading stops.
+    pub outputs_max: u32,
+}
+
+impl Default for Limits {
+    /// For a desktop or a server among hundreds of peers.
+    fn default() -> Self {
+        Self {
+            connections_max: 512,
+            connections_per_address_max: 64,
+            connections_per_subnet_max: 256,
+            handshakes_max: 128,
+            handshakes_per_address_max: 32,
+            pending_max: 64,
+            channels_auto_max: 64,
+            known_peers_max: 4096,
+            blocked_max: 4096,
+            routines_max: 64,
+            packet_bytes_max: 1 << 20,
+            send_queue_bytes_max: 4 << 20,
+            message_window_bytes: 1 << 20,
+            bulk_window_bytes: 4 << 20,
+            packets_per_second_max: 0,
+            beacon_checks_per_second_max: 500,
+            outputs_max: 65_536,
+        }
+    }
+}
+
+/// The size of the largest record on the wire, with its length prefix and tag.
+pub(crate) const RECORD_BYTES_MAX: usize = 2 + 16_384 + 16;
+
+impl Limits {
+    /// For a host with a few megabytes to spare.
+    pub fn small() -> Self {
+        Self {
+            connections_max: 32,
+            connections_per_address_max: 8,
+            connections_per_subnet_max: 16,
+            handshakes_max: 16,
+            handshakes_per_address_max: 4,
+            pending_max: 8,
+            channels_auto_max: 16,
+            known_peers_max: 256,
+            blocked_max: 256,
+            routines_max: 16,
+            packet_bytes_max: 64 << 10,
+            send_queue_bytes_max: 128 << 10,
+            message_window_bytes: 64 << 10,
+            bulk_window_bytes: 64 << 10,
+            packets_per_second_max: 10_000,
+            beacon_checks_per_second_max: 50,
+            outputs_max: 1024,
+        }
+    }
+
+    /// For a hub with ten thousand peers.
+    pub fn large() -> Self {
+        Self {
+            connections_max: 16_384,
+            connections_per_address_max: 256,
+            connections_per_subnet_max: 4096,
+            handshakes_max: 1024,
+            handshakes_per_address_max: 64,
+            pending_max: 1024,
+            channels_auto_max: 256,
+            known_peers_max: 65_536,
+            blocked_max: 65_536,
+            ..Self::default()
+        }
+    }
+
+    /// Checks that the bounds fit together.
+    pub(crate) fn validate(&self) -> Result<(), (&'static str, &'static str)> {
+        let needed = [
+            ("limits.connections_max", self.connections_max),
+            ("limits.connections_per_address_max", self.connections_per_address_max),
+            ("limits.connections_per_subnet_max", self.connections_per_subnet_max),
+            ("limits.handshakes_max", self.handshakes_max),
+            ("limits.handshakes_per_address_max", self.handshakes_per_address_max),
+            ("limits.known_peers_max", self.known_peers_max),
+            ("limits.beacon_checks_per_second_max", self.beacon_checks_per_second_max),
+        ];
+        if let Some((key, _)) = needed.iter().find(|(_, value)| *value == 0) {
+            return Err((key, "must be at least 1"));
+        }
+        if self.packet_bytes_max < 1024 {
+            return Err(("limits.packet_bytes_max", "must be at least 1024"));
+        }
+        if self.send_queue_bytes_max < self.packet_bytes_max {
+            return Err((
+                "limits.send_queue_bytes_max",
+                "must hold one packet: at least limits.packet_bytes_max",
+            ));
+        }
+        if self.message_window_bytes < 4096 || self.bulk_window_bytes < 4096 {
+            return Err(("limits.message_window_bytes", "both windows must be at least 4096"));
+        }
+        if self.outputs_max < 64 {
+            return Err(("limits.outputs_max", "must be at least 64"));
+        }
+        Ok(())
+    }
+
+    /// The most bytes that one connection can take: its own state, what is queued to be sent, what was received and
+    /// not yet consumed, packets under reassembly, and a record cut in two.
+    pub fn connection_bytes_max(&self) -> u64 {
+        const STATE_BYTES: u64 = 2048;
+        STATE_BYTES
+            .saturating_add(u64::from(self.send_queue_bytes_max))
+            .saturating_add(u64::from(self.message_window_bytes))
+            .saturating_add(u64::from(self.bulk_window_bytes))
+            .saturating_add(RECORD_BYTES_MAX as u64)
+    }
+
+    /// The most bytes that the whole core can take.
+    pub fn total_bytes_max(&self) -> u64 {
+        const KNOWN_PEER_BYTES: u64 = 512;
+        const BLOCK_BYTES: u64 = 64;
+        const ROUTINE_BYTES: u64 = 256;
+        const OUTPUT_BYTES: u64 = 256;
+        const FIXED_BYTES: u64 = 256 << 10;
+        let times = |count: u32, bytes: u64| u64::from(count).saturating_mul(bytes);
+        [
+            times(self.connections_max, self.connection_bytes_max()),
+            times(self.known_peers_max, KNOWN_PEER_BYTES),
+            times(self.blocked_max, BLOCK_BYTES),
+            times(self.routines_max, ROUTINE_BYTES),
+            times(self.outputs_max, OUTPUT_BYTES),
+        ]
+        .into_iter()
+        .fold(FIXED_BYTES, u64::saturating_add)
+    }
+}

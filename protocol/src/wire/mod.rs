@@ -1,0 +1,11 @@
+//! Formats on the wire: one file for each, with its bounds, its parsed form and its round trip.
+//!
+//! `docs/wire.md` is the specification. Parsed values are valid by construction; decoding gives
+//! `Result<_, Malformed>`, encoding can't fail.
+
+pub mod address;
+pub mod codec;
+pub mod packet;
+
+pub use address::{Endpoint, PeerRecord};
+pub use codec::{Malformed, Reader};

@@ -1,0 +1,1 @@
+//! P2PNet on tokio.

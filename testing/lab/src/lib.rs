@@ -1,0 +1,1 @@
+//! Network namespaces as anonymous hosts, and the scenarios that run p2pnet in them.
