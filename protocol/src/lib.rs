@@ -8,6 +8,7 @@ pub mod config;
 pub mod crypto;
 pub mod discovery;
 pub mod error;
+pub mod hash;
 pub mod id;
 pub mod io;
 pub mod limits;
