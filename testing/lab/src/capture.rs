@@ -1,0 +1,78 @@
+//! What really left an interface: tcpdump records it, tshark reads it.
+
+use crate::lan::{Host, Lab};
+use crate::shell::{Failure, Outcome, output_of};
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A running capture on one interface of one host.
+#[derive(Debug)]
+pub struct Capture {
+    tcpdump: Child,
+    file: PathBuf,
+}
+
+impl Capture {
+    /// Starts to record what passes `filter` (in pcap's language) on the host's interface number `leg`; returns when
+    /// it records.
+    ///
+    /// # Errors
+    /// If tcpdump is missing or refuses the filter.
+    pub fn start(lab: &Lab, host: &Host, leg: usize, filter: &str) -> Outcome<Self> {
+        let interface = host.interface(leg)?;
+        let file = lab.file(&format!("{}-{interface}.pcap", host.namespace().name()));
+        let mut tcpdump = host
+            .command("tcpdump")
+            // -Z: Debian's tcpdump would give up root before it opens the file.
+            .args(["-Z", "root", "--immediate-mode", "-U", "-n", "-i", interface, "-w"])
+            .arg(&file)
+            .arg(filter)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let stderr = tcpdump.stderr.take().ok_or_else(|| Failure::new("no standard error"))?;
+        let mut lines = BufReader::new(stderr).lines();
+        let mut said = String::new();
+        for line in lines.by_ref() {
+            said += &line?;
+            if said.contains("listening on") {
+                // Keep the pipe open, or tcpdump dies of its last words.
+                std::thread::spawn(move || lines.for_each(drop));
+                return Ok(Self { tcpdump, file });
+            }
+        }
+        drop(tcpdump.wait());
+        Err(Failure::new(format!("tcpdump didn't start: {said}")))
+    }
+
+    /// Stops recording and gives, for every packet, the tshark fields asked for (`udp.dstport`, `ip.dst`, ...).
+    ///
+    /// # Errors
+    /// If tshark is missing or doesn't know a field.
+    pub fn finish(mut self, fields: &[&str]) -> Outcome<Vec<Vec<String>>> {
+        let pid = rustix::process::Pid::from_child(&self.tcpdump);
+        rustix::process::kill_process(pid, rustix::process::Signal::INT)
+            .map_err(|error| Failure::new(format!("can't end tcpdump: {error}")))?;
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while self.tcpdump.try_wait()?.is_none() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let mut tshark = Command::new("tshark");
+        tshark.arg("-r").arg(&self.file).args(["-n", "-T", "fields", "-E", "separator=|"]);
+        for field in fields {
+            tshark.args(["-e", field]);
+        }
+        let table = output_of(&mut tshark)?;
+        Ok(table.lines().map(|row| row.split('|').map(str::to_owned).collect()).collect())
+    }
+}
+
+impl Drop for Capture {
+    fn drop(&mut self) {
+        drop(self.tcpdump.kill());
+        drop(self.tcpdump.wait());
+    }
+}
