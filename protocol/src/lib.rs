@@ -4,6 +4,7 @@
 
 extern crate alloc;
 
+pub mod channel;
 pub mod config;
 pub mod crypto;
 pub mod discovery;

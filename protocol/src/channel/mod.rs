@@ -1,0 +1,3 @@
+//! A connection's life: dialling, the handshake, the open channel, closing.
+
+pub mod noise;
