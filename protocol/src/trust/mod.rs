@@ -1,5 +1,9 @@
 //! Who may do what: policies, the gate table, proofs of membership, certificates, identifiers.
 
+pub mod bootstrap_policy;
 pub mod certificate;
+pub mod gate;
+pub mod identifier;
 pub mod policy;
 pub mod secret;
+pub mod settle;

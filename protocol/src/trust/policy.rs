@@ -1,6 +1,8 @@
 //! Policies: what the operator allows, as plain flags. The gate table (`trust::gate`) turns them into decisions.
 
 use crate::error::ConfigError;
+use crate::trust::bootstrap_policy::BootstrapTrustPolicy;
+use core::fmt;
 use serde::{Deserialize, Serialize};
 
 /// All policies of a node.
@@ -11,6 +13,8 @@ pub struct TrustPolicies {
     pub incoming: IncomingPeerTrustPolicy,
     /// How the node's textual identifier may be set.
     pub identifier: PeerNetworkTrustPolicy,
+    /// Which bootstrap servers may be used.
+    pub bootstrap: BootstrapTrustPolicy,
 }
 
 /// What peers may do before and after they are trusted.
@@ -52,6 +56,7 @@ impl Default for IncomingPeerTrustPolicy {
 #[serde(default, deny_unknown_fields)]
 pub struct PeerNetworkTrustPolicy {
     /// Who may set it.
+    #[doc(alias = "LocalIdentifierSetPolicy")]
     pub local_identifier_set_policy: LocalIdentifierSetPolicy,
 }
 
@@ -61,16 +66,50 @@ pub struct PeerNetworkTrustPolicy {
 #[serde(rename_all = "kebab-case")]
 pub enum LocalIdentifierSetPolicy {
     /// Once, by this node.
+    #[serde(alias = "StrictLocalOnly")]
     StrictLocalOnly,
     /// By this node alone.
+    #[serde(alias = "Local")]
     Local,
     /// By this node and by an authority.
     #[default]
+    #[serde(alias = "LocalAndRemote")]
     LocalAndRemote,
     /// By an authority alone.
+    #[serde(alias = "RemoteOnly")]
     RemoteOnly,
     /// Once, by an authority.
+    #[serde(alias = "StrictRemoteOnly")]
     StrictRemoteOnly,
+}
+
+impl LocalIdentifierSetPolicy {
+    /// Whether the identifier is locked once it is set.
+    pub const fn is_strict(self) -> bool {
+        matches!(self, Self::StrictLocalOnly | Self::StrictRemoteOnly)
+    }
+
+    /// Whether this node may set it.
+    pub const fn allows_local(self) -> bool {
+        matches!(self, Self::StrictLocalOnly | Self::Local | Self::LocalAndRemote)
+    }
+
+    /// Whether an authority may set it.
+    pub const fn allows_remote(self) -> bool {
+        matches!(self, Self::LocalAndRemote | Self::RemoteOnly | Self::StrictRemoteOnly)
+    }
+}
+
+impl fmt::Display for LocalIdentifierSetPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::StrictLocalOnly => "strict-local-only",
+            Self::Local => "local",
+            Self::LocalAndRemote => "local-and-remote",
+            Self::RemoteOnly => "remote-only",
+            Self::StrictRemoteOnly => "strict-remote-only",
+        })
+    }
 }
 
 impl TrustPolicies {
