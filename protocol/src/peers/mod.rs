@@ -1,0 +1,3 @@
+//! Who is known, blocked, allowed and trusted.
+
+pub mod lists;
