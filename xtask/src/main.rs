@@ -1,3 +1,45 @@
-//! The project'\''s own chores: cargo xtask test, cargo xtask long.
+//! The project's own chores.
+//!
+//! `cargo xtask test [PART]...` runs the quick suite, or parts of it; `cargo xtask long [PART]...` runs the full figures
+//! and notes them in `docs/long-runs.md`. Neither needs more than a stable toolchain; as root on Debian, the first
+//! installs the packages that the tests need.
 
-fn main() {}
+mod cargo_tests;
+mod dependencies;
+mod ledger;
+mod long;
+mod names;
+mod nostd;
+mod process;
+mod rules;
+mod suite;
+mod tools;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask test [PART]...   the quick suite, or parts of it
+       cargo xtask long [PART]...   the full figures, noted in docs/long-runs.md
+       cargo xtask parts            what the parts are";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (chore, parts) = match arguments.split_first() {
+        Some((chore, parts)) => (chore.as_str(), parts),
+        None => ("", [].as_slice()),
+    };
+    let good = match chore {
+        "test" => suite::run(parts),
+        "long" => long::run(parts),
+        "parts" => {
+            suite::list();
+            long::list();
+            true
+        }
+        _ => {
+            eprintln!("{USAGE}");
+            false
+        }
+    };
+    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

@@ -1,0 +1,246 @@
+//! Building and running the workspace's tests, and noting which ran.
+
+use crate::process::{Finished, cargo, command, run_for, show};
+use crate::suite::{Findings, Run};
+use crate::tools::is_root;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// A test executable that runs longer hangs.
+const EXECUTABLE_MAX: Duration = Duration::from_secs(15 * 60);
+
+/// The package whose tests need network namespaces.
+const LAB: &str = "p2pnet_lab";
+
+/// A test executable as cargo describes it.
+#[derive(Debug, PartialEq, Eq)]
+struct Executable {
+    path: PathBuf,
+    /// Where its package is: tests run there.
+    directory: PathBuf,
+    /// What its tests' names begin with: the crate, and for an integration test the file.
+    prefix: String,
+}
+
+pub(crate) fn ordinary(run: &mut Run) -> Findings {
+    run_executables(run, |executable| !belongs_to_lab(executable), |_| {})
+}
+
+pub(crate) fn namespaces(run: &mut Run) -> Findings {
+    let program = match build_program() {
+        Ok(program) => program,
+        Err(failure) => return Findings::one(Err(failure)),
+    };
+    run_executables(run, belongs_to_lab, |command| {
+        command.env("P2PNET_BIN", &program);
+    })
+}
+
+pub(crate) fn doctests(run: &mut Run) -> Findings {
+    let mut test = cargo();
+    test.args(["test", "--quiet", "--workspace", "--doc", "--", "--format=pretty"]);
+    let finished = match run_for(&mut test, EXECUTABLE_MAX) {
+        Ok(finished) => finished,
+        Err(failure) => return Findings::one(Err(failure)),
+    };
+    // A documentation test is called by its file, its item and its line; the line is no name.
+    let tests = parse(&finished.stdout)
+        .into_iter()
+        .map(|(name, good)| (name.split(" (line").next().unwrap_or_default().to_owned(), good))
+        .collect();
+    note(run, "doc", tests, &finished)
+}
+
+fn belongs_to_lab(executable: &Executable) -> bool {
+    executable.prefix.split("::").next() == Some(LAB)
+}
+
+fn run_executables(
+    run: &mut Run,
+    chosen: impl Fn(&Executable) -> bool,
+    prepare: impl Fn(&mut std::process::Command),
+) -> Findings {
+    let executables = match build() {
+        Ok(executables) => executables,
+        Err(failure) => return Findings::one(Err(failure)),
+    };
+    let mut findings = Findings::default();
+    for executable in executables.iter().filter(|executable| chosen(executable)) {
+        let start = Instant::now();
+        let mut test = if belongs_to_lab(executable) && !is_root() {
+            as_pretended_root(&executable.path)
+        } else {
+            command(&executable.path.to_string_lossy())
+        };
+        test.current_dir(&executable.directory);
+        test.env("CARGO_MANIFEST_DIR", &executable.directory);
+        prepare(&mut test);
+        let of_this = match run_for(&mut test, EXECUTABLE_MAX) {
+            Ok(finished) => note(run, &executable.prefix, parse(&finished.stdout), &finished),
+            Err(failure) => Findings::one(Err(failure)),
+        };
+        if of_this.passed > 0 || !of_this.failed.is_empty() {
+            println!(
+                "   {:<40} {:>5} passed {:>7.1} s",
+                executable.prefix,
+                of_this.passed,
+                start.elapsed().as_secs_f64()
+            );
+        }
+        findings.passed += of_this.passed;
+        findings.failed.extend(of_this.failed);
+    }
+    findings
+}
+
+/// A user without rights gets namespaces of their own, in which they are root.
+fn as_pretended_root(program: &Path) -> std::process::Command {
+    let mut unshare = command("unshare");
+    unshare.args(["--user", "--map-root-user", "--net", "--mount", "sh", "-c"]);
+    unshare.arg("mount -t tmpfs tmpfs /run && exec \"$0\" \"$@\"").arg(program);
+    unshare
+}
+
+/// Records what an executable's tests said, and shows its output if something is wrong with it.
+fn note(run: &mut Run, prefix: &str, tests: Vec<(String, bool)>, finished: &Finished) -> Findings {
+    let mut findings = Findings::default();
+    for (name, good) in tests {
+        let name = format!("{prefix}::{name}");
+        findings.add(if good { Ok(()) } else { Err(name.clone()) });
+        run.ran.insert(name, good);
+    }
+    let told: usize = finished.stdout.lines().filter_map(passed_in_summary).sum();
+    if finished.timed_out {
+        findings.failed.push(format!("{prefix}: still running after {EXECUTABLE_MAX:?}"));
+    } else if told != findings.passed {
+        findings.failed.push(format!("{prefix}: {told} passed, but {} were read", findings.passed));
+    } else if !finished.status.success() && findings.failed.is_empty() {
+        findings.failed.push(format!("{prefix}: ended with {}", finished.status));
+    }
+    if !findings.failed.is_empty() {
+        println!("{}{}", finished.stdout, finished.stderr);
+    }
+    findings
+}
+
+/// The tests in libtest's output, and whether each passed.
+fn parse(output: &str) -> Vec<(String, bool)> {
+    output
+        .lines()
+        .filter_map(|line| line.strip_prefix("test ")?.rsplit_once(" ... "))
+        .filter_map(|(name, verdict)| {
+            let name = name.strip_suffix(" - should panic").unwrap_or(name).to_owned();
+            match verdict.split_whitespace().next()? {
+                "ok" => Some((name, true)),
+                "FAILED" => Some((name, false)),
+                _ => None,
+            }
+        })
+        .collect()
+}
+
+/// The count in `test result: ok. 12 passed; 0 failed; ...`.
+fn passed_in_summary(line: &str) -> Option<usize> {
+    let (_, rest) = line.strip_prefix("test result: ")?.split_once(". ")?;
+    rest.split_once(" passed")?.0.parse().ok()
+}
+
+/// Every test of the workspace by name, without running any: for a run of the ledger alone.
+pub(crate) fn list() -> Result<BTreeMap<String, bool>, String> {
+    let mut names = BTreeMap::new();
+    for executable in build()? {
+        let mut list = command(&executable.path.to_string_lossy());
+        let finished = run_for(list.arg("--list"), EXECUTABLE_MAX)?;
+        for name in finished.stdout.lines().filter_map(|line| line.strip_suffix(": test")) {
+            names.insert(format!("{}::{name}", executable.prefix), true);
+        }
+    }
+    Ok(names)
+}
+
+fn build() -> Result<Vec<Executable>, String> {
+    let mut build = cargo();
+    build.args(["test", "--workspace", "--no-run", "--message-format=json-render-diagnostics"]);
+    Ok(crate::process::output(&mut build)?.lines().filter_map(test_executable).collect())
+}
+
+/// Builds `p2pnet` as the tests are built, and gives its path.
+fn build_program() -> Result<PathBuf, String> {
+    let mut build = cargo();
+    build.args(["build", "--quiet", "--profile=test", "--package=p2pnet", "--bin=p2pnet"]);
+    show(&mut build)?;
+    let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+    Ok(crate::process::root().join(target).join("debug/p2pnet"))
+}
+
+/// Reads one of cargo's messages, if it tells of a test executable.
+fn test_executable(message: &str) -> Option<Executable> {
+    if !message.contains("\"reason\":\"compiler-artifact\"") || !message.contains("\"test\":true}")
+    {
+        return None;
+    }
+    let directory = Path::new(text(message, "manifest_path")?).parent()?.to_path_buf();
+    let package = package_name(text(message, "package_id")?)?.replace('-', "_");
+    // The target's own name comes after the package's keys; `target` opens its object.
+    let target = message.split_once("\"target\":{")?.1;
+    let name = text(target, "name")?.replace('-', "_");
+    let is_integration_test = target.starts_with("\"kind\":[\"test\"]");
+    Some(Executable {
+        path: PathBuf::from(text(message, "executable")?),
+        directory,
+        prefix: if is_integration_test { format!("{package}::{name}") } else { name },
+    })
+}
+
+/// The name in `path+file:///somewhere/directory#name@0.1.0` or, if the directory is called alike, `...name#0.1.0`.
+fn package_name(id: &str) -> Option<&str> {
+    let (path, fragment) = id.rsplit_once('#')?;
+    match fragment.split_once('@') {
+        Some((name, _)) => Some(name),
+        None => path.rsplit('/').next(),
+    }
+}
+
+/// The text under `key` in one line of JSON. Cargo's paths and names need no escapes on the systems we test on.
+fn text<'a>(json: &'a str, key: &str) -> Option<&'a str> {
+    let (_, rest) = json.split_once(&format!("\"{key}\":\""))?;
+    rest.split_once('"').map(|(value, _)| value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn verdicts_are_read() {
+        let output = "running 3 tests\ntest a::b ... ok\ntest c - should panic ... ok\n\
+                      test d ... FAILED\n\ntest result: FAILED. 2 passed; 1 failed; 0 ignored\n";
+        let expected = [("a::b", true), ("c", true), ("d", false)];
+        assert_eq!(parse(output), expected.map(|(name, good)| (name.to_owned(), good)));
+        assert_eq!(output.lines().find_map(passed_in_summary), Some(2));
+    }
+
+    #[test]
+    fn cargo_messages_are_read() {
+        let message = concat!(
+            r#"{"reason":"compiler-artifact","package_id":"path+file:///x/testing/lab#p2pnet-lab@0.1.0","#,
+            r#""manifest_path":"/x/testing/lab/Cargo.toml","target":{"kind":["test"],"crate_types":["bin"],"#,
+            r#""name":"plumbing"},"profile":{"opt_level":"1","test":true},"executable":"/x/plumbing-1"}"#
+        );
+        let executable = test_executable(message).unwrap();
+        assert_eq!(executable.prefix, "p2pnet_lab::plumbing");
+        assert_eq!(executable.path, Path::new("/x/plumbing-1"));
+        assert_eq!(executable.directory, Path::new("/x/testing/lab"));
+        assert_eq!(test_executable(&message.replace(":true", ":false")), None);
+    }
+
+    #[test]
+    fn package_ids_give_their_names() {
+        assert_eq!(
+            package_name("path+file:///x/protocol#p2pnet-protocol@0.1.0"),
+            Some("p2pnet-protocol")
+        );
+        assert_eq!(package_name("path+file:///x/xtask#0.1.0"), Some("xtask"));
+    }
+}

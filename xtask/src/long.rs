@@ -1,0 +1,144 @@
+//! The full figures: programs that run for minutes, whose results are kept in `docs/long-runs.md`.
+
+use crate::process::{cargo, command, output, root, show};
+use std::io::Write;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+const RECORD: &str = "docs/long-runs.md";
+
+struct Part {
+    name: &'static str,
+    what: &'static str,
+    /// Arguments of `cargo run --release`. The last line that the program prints is its result.
+    program: &'static [&'static str],
+}
+
+const PARTS: &[Part] = &[
+    Part {
+        name: "meet",
+        what: "two hosts meet with nothing configured, 50 starts",
+        program: &["-p", "p2pnet-lab", "--", "meet", "--starts", "50"],
+    },
+    Part {
+        name: "wires",
+        what: "the same without multicast, without broadcast, over IPv6 alone, with two interfaces",
+        program: &["-p", "p2pnet-lab", "--", "wires", "--starts", "10"],
+    },
+    Part {
+        name: "crowd",
+        what: "20 members trust each other, a 21st host gets what the policy allows",
+        program: &["-p", "p2pnet-lab", "--", "crowd", "--members", "20"],
+    },
+    Part {
+        name: "repair",
+        what: "a peer killed, the link gone for 30 s, half-open connections, descriptors",
+        program: &["-p", "p2pnet-lab", "--", "repair", "--seconds", "30"],
+    },
+];
+
+/// Runs the parts named, or all.
+pub(crate) fn run(asked: &[String]) -> bool {
+    if let Some(unknown) = asked.iter().find(|asked| PARTS.iter().all(|part| part.name != **asked))
+    {
+        eprintln!("no such part: {unknown}");
+        list();
+        return false;
+    }
+    let (mut passed, mut failed) = (0, 0);
+    for part in PARTS.iter().filter(|part| asked.is_empty() || asked.iter().any(|a| a == part.name))
+    {
+        println!("== {}: {}", part.name, part.what);
+        let start = Instant::now();
+        let result = run_part(part);
+        let (good, text) = match &result {
+            Ok(text) => (true, text.clone()),
+            Err(failure) => (false, format!("FAILED {failure}")),
+        };
+        println!("   {text} ({:.0} s)", start.elapsed().as_secs_f64());
+        if let Err(failure) = record(part.name, &text) {
+            println!("   can't note it: {failure}");
+            failed += 1;
+        }
+        if good { passed += 1 } else { failed += 1 }
+    }
+    println!("{passed} passed, {failed} failed");
+    failed == 0
+}
+
+/// Prints what the parts are.
+pub(crate) fn list() {
+    println!("parts of `cargo xtask long`:");
+    for part in PARTS {
+        println!("  {:<13} {}", part.name, part.what);
+    }
+}
+
+fn run_part(part: &Part) -> Result<String, String> {
+    let mut build = cargo();
+    show(build.args(["build", "--quiet", "--release", "--package=p2pnet", "--bin=p2pnet"]))?;
+    let mut program = cargo();
+    program.args(["run", "--quiet", "--release"]).args(part.program);
+    let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+    program.env("P2PNET_BIN", root().join(target).join("release/p2pnet"));
+    let said = output(&mut program)?;
+    print!("{said}");
+    said.lines().last().map(str::to_owned).ok_or_else(|| "it printed nothing".to_owned())
+}
+
+/// Appends a row to the record.
+fn record(part: &str, result: &str) -> Result<(), String> {
+    let commit = output(command("git").args(["rev-parse", "--short", "HEAD"]))?;
+    let changed = output(command("git").args(["status", "--porcelain", "--", ".", ":!docs"]))?;
+    let seconds = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_err(|error| format!("the clock is before 1970: {error}"))?
+        .as_secs();
+    let row = format!(
+        "| {} | {}{} | {part} | {} |\n",
+        date(seconds),
+        commit.trim(),
+        if changed.is_empty() { "" } else { " and changes" },
+        result.replace('|', "/").replace('\n', " ")
+    );
+    std::fs::OpenOptions::new()
+        .append(true)
+        .open(root().join(RECORD))
+        .and_then(|mut file| file.write_all(row.as_bytes()))
+        .map_err(|error| format!("{RECORD}: {error}"))
+}
+
+/// The day of a Unix time, as year-month-day (UTC).
+fn date(unix_seconds: u64) -> String {
+    let mut days = unix_seconds / 86_400;
+    let mut year = 1970;
+    let is_leap = |year: u64| {
+        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+    };
+    while days >= 365 + u64::from(is_leap(year)) {
+        days -= 365 + u64::from(is_leap(year));
+        year += 1;
+    }
+    let february = 28 + u64::from(is_leap(year));
+    let mut month = 1;
+    for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
+        if days < length {
+            break;
+        }
+        days -= length;
+        month += 1;
+    }
+    format!("{year}-{month:02}-{:02}", days + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_are_named() {
+        assert_eq!(date(0), "1970-01-01");
+        assert_eq!(date(951_782_400), "2000-02-29");
+        assert_eq!(date(1_767_225_599), "2025-12-31");
+        assert_eq!(date(1_767_225_600), "2026-01-01");
+    }
+}
