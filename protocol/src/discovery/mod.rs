@@ -1,5 +1,8 @@
 //! Finding peers.
 
+#[cfg(test)]
+pub(crate) mod testing;
+
 use core::net::{Ipv4Addr, Ipv6Addr};
 
 /// The IPv4 group that beacons go to (administratively scoped, RFC 2365).

@@ -4,8 +4,10 @@
 //! `Result<_, Malformed>`, encoding can't fail.
 
 pub mod address;
+pub mod beacon;
 pub mod codec;
 pub mod packet;
 
 pub use address::{Endpoint, PeerRecord};
+pub use beacon::{Beacon, SignedBeacon};
 pub use codec::{Malformed, Reader};
