@@ -1,5 +1,6 @@
 //! Finding peers.
 
+mod links;
 #[cfg(test)]
 pub(crate) mod testing;
 

@@ -2,6 +2,37 @@
 
 use crate::crypto::{Aead, BadTag, Crypto, DhPublic, DhShared, Nonce, Tag};
 use crate::id::{PublicKey, Signature};
+use crate::net::{Interface, InterfaceAddress, IpPrefix};
+use alloc::vec::Vec;
+use core::net::{IpAddr, Ipv4Addr};
+
+/// An interface with these addresses, such as `192.0.2.7/24`.
+pub(crate) fn interface(index: u32, loopback: bool, addresses: &[&str]) -> Interface {
+    let address = |text: &&str| {
+        let (address, length) = text.split_once('/').unwrap();
+        let address: IpAddr = address.parse().unwrap();
+        let length: u8 = length.parse().unwrap();
+        let broadcast = match address {
+            IpAddr::V4(ip) if length < 31 && !loopback => {
+                let hosts = u32::MAX.checked_shr(length.into()).unwrap_or(0);
+                Some(Ipv4Addr::from_bits(ip.to_bits() | hosts))
+            }
+            _ => None,
+        };
+        InterfaceAddress { prefix: IpPrefix::new(address, length).unwrap(), address, broadcast }
+    };
+    let addresses: Vec<_> = addresses.iter().map(address).collect();
+    let name = alloc::format!("if{index}");
+    Interface { index, name, loopback, multicast: !loopback, addresses }
+}
+
+pub(crate) fn ethernet(index: u32, addresses: &[&str]) -> Interface {
+    interface(index, false, addresses)
+}
+
+pub(crate) fn loopback() -> Interface {
+    interface(1, true, &["127.0.0.1/8", "::1/128"])
+}
 
 /// Signatures that cost a few nanoseconds and keep nobody out: for simulations of thousands of nodes. Private and
 /// public keys are the same bytes. Nothing but signing and verifying works.
