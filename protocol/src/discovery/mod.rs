@@ -1,8 +1,17 @@
 //! Finding peers.
 
+mod budget;
+mod cadence;
+mod crowd;
+mod freshness;
+mod lan;
 mod links;
+mod neighbours;
+mod subset;
 #[cfg(test)]
 pub(crate) mod testing;
+
+pub use lan::LanStats;
 
 use core::net::{Ipv4Addr, Ipv6Addr};
 
