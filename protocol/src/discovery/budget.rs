@@ -4,7 +4,7 @@
 //! goes before what isn't, and unknown IPv4 sources go before unknown IPv6 ones, because an attacker on the link can
 //! invent IPv6 addresses without end. A forged signature costs twice as much as a good one.
 
-use crate::time::{Duration, Instant};
+use crate::time::Instant;
 use alloc::collections::{BTreeMap, BTreeSet};
 use core::net::IpAddr;
 
@@ -122,6 +122,7 @@ impl CheckBudget {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::Duration;
 
     fn at(millis: u64) -> Instant {
         Instant::ZERO + Duration::from_millis(millis)

@@ -34,6 +34,9 @@ const VERIFY_AGAIN_AFTER: Duration = Duration::from_secs(4);
 const ANSWER_SPAN: Duration = Duration::from_secs(3);
 /// Between two answers of one node.
 const ANSWER_GAP: Duration = Duration::from_secs(1);
+/// Whoever is silent for so many beats and so much longer counts as gone.
+const SILENT_BEATS: u32 = 4;
+const SILENT_MIN: Duration = Duration::from_secs(10);
 /// More listeners than this are not announced.
 const LISTENERS_MAX: usize = 64;
 
@@ -456,7 +459,8 @@ impl Lan {
     }
 
     fn forget_silent(&mut self, now: Instant) {
-        let silent = cadence::beat(self.crowd()).saturating_mul(4) + Duration::from_secs(10);
+        let beats = cadence::beat(self.crowd()).saturating_mul(SILENT_BEATS);
+        let silent = beats.saturating_add(SILENT_MIN);
         let subset = &mut self.subset;
         self.neighbours.expire(now - silent, |key| subset.remove(&PeerId::of(&key)));
     }

@@ -167,15 +167,15 @@ impl Link {
         if self.prefix.length() == 0 || !self.prefix.contains(ip) {
             return false;
         }
-        let not_a_host = match ip {
+        match ip {
+            IpAddr::V6(_) => true,
             IpAddr::V4(v4) => {
-                let all_ones = broadcast_of(&self.prefix);
-                Some(v4) == self.broadcast || Some(v4) == all_ones || v4.is_broadcast()
+                let has_ends = self.prefix.length() < 31;
+                let first = has_ends && ip == self.prefix.address();
+                let last = Some(v4) == self.broadcast || Some(v4) == broadcast_of(&self.prefix);
+                !first && !last && !v4.is_broadcast()
             }
-            IpAddr::V6(_) => false,
-        };
-        let network_itself = self.prefix.length() < 31 && ip == self.prefix.address();
-        !not_a_host && !(ip.is_ipv4() && network_itself)
+        }
     }
 }
 

@@ -207,18 +207,13 @@ mod tests {
     use crate::id::NetworkName;
     use proptest::prelude::*;
 
-    /// Made with another implementation of Ed25519: the seed is the bytes 0 to 31, the network is `default`.
-    const GOLDEN: &str = "5032504201009c41fe0cbc2daa2bdd0803a107bff3ce10be1d70dd18e74bc09967e4d6309ba50d5f\
-        1ddc8664125531b8010203040506070800000000000000076032ee7eb7a5f371d84df0a24aa5109b56574d9bf074679b9dbd7d\
-        a9191e228080d9634c014f06c0dbd1086ed3afd52ea556af4732c1ddfea637e75ac5c8510a";
-    /// The same with the extension 0x20 and the body `abc`.
-    const GOLDEN_EXTENDED: &str = "5032504201009c41fe0cbc2daa2bdd0803a107bff3ce10be1d70dd18e74bc09967e4d6309ba5\
-        0d5f1ddc8664125531b80102030405060708000000000000000720036162631e66495e8b54d00da348f51480be0d6af8047830\
-        eff536364f460d056e2a95c39e97266dddd3c2c228767ffe5c6b359650edcd11e6190506372f6e15eb69340b";
+    // `tests/beacon.rs` checks the signatures of these.
+    const GOLDEN: &str = include_str!("../../tests/vectors/beacon.hex");
+    const GOLDEN_EXTENDED: &str = include_str!("../../tests/vectors/beacon-extended.hex");
 
     fn bytes_of(hex: &str) -> Vec<u8> {
-        let digit = |c: &u8| char::from(*c).to_digit(16).unwrap() as u8;
-        hex.as_bytes().chunks(2).map(|pair| digit(&pair[0]) << 4 | digit(&pair[1])).collect()
+        let digits: Vec<u8> = hex.chars().filter_map(|c| c.to_digit(16)).map(|d| d as u8).collect();
+        digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
     }
 
     fn golden_beacon() -> Beacon {
