@@ -45,7 +45,7 @@ impl PeerId {
     }
 }
 
-struct Hex<const N: usize>([u8; N]);
+pub(crate) struct Hex<const N: usize>(pub(crate) [u8; N]);
 
 impl<const N: usize> fmt::Display for Hex<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -68,7 +68,7 @@ impl fmt::Display for NotHex {
 
 impl core::error::Error for NotHex {}
 
-fn parse_hex<const N: usize>(text: &str) -> Result<[u8; N], NotHex> {
+pub(crate) fn parse_hex<const N: usize>(text: &str) -> Result<[u8; N], NotHex> {
     let wrong = NotHex { digits: N.saturating_mul(2) };
     let digits = text.as_bytes();
     if digits.len() != wrong.digits {

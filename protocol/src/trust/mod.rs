@@ -4,6 +4,7 @@ pub mod bootstrap_policy;
 pub mod certificate;
 pub mod gate;
 pub mod identifier;
+pub mod membership;
 pub mod policy;
 pub mod secret;
 pub mod settle;

@@ -25,6 +25,10 @@ impl NetworkSecret {
         let secret = Zeroizing::new(secret.into());
         if secret.len() < Self::BYTES_MIN { Err(SecretTooShort) } else { Ok(Self(secret)) }
     }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 impl fmt::Debug for NetworkSecret {

@@ -7,6 +7,7 @@ pub mod address;
 pub mod beacon;
 pub mod codec;
 pub mod packet;
+pub mod proof;
 
 pub use address::{Endpoint, PeerRecord};
 pub use beacon::{Beacon, SignedBeacon};
