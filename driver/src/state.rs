@@ -1,0 +1,337 @@
+//! A node's state directory: its identity, a lock, and the lists that survive a restart.
+//!
+//! | File | Content |
+//! |---|---|
+//! | `identity.key` | the 32-byte Ed25519 seed, readable by its owner alone, written once |
+//! | `lock` | held with `flock` for as long as a node runs on this state |
+//! | `lists.json` | blocked identities, addresses and prefixes; trusted identities |
+//!
+//! Files are replaced in one step (a new file, synced, renamed, and the directory synced), so a crash leaves the old
+//! content or the new. What can't be read is an error that names the file; nothing is dropped or made anew in silence.
+
+use p2pnet_protocol::{BlockTarget, PeerId};
+use rustix::fs::{FlockOperation, flock};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+/// The length of an identity's seed.
+const SEED_BYTES: usize = 32;
+/// No honest list file is larger.
+const LISTS_BYTES_MAX: u64 = 64 << 20;
+
+/// What is wrong with a state directory.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum StateError {
+    /// The path exists and is no directory.
+    NotADirectory(PathBuf),
+    /// Another node runs on this state.
+    InUse(PathBuf),
+    /// Others than the owner may read or write the identity's key.
+    Permissions {
+        /// The file.
+        file: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// The identity's key has the wrong length.
+    KeyLength {
+        /// The file.
+        file: PathBuf,
+        /// Its length in bytes.
+        bytes: u64,
+    },
+    /// The content makes no sense.
+    Corrupt {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The operating system refused.
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// To what.
+        path: PathBuf,
+        /// Why not.
+        error: Arc<io::Error>,
+    },
+}
+
+impl fmt::Display for StateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotADirectory(path) => write!(f, "{} is not a directory", path.display()),
+            Self::InUse(path) => {
+                write!(f, "another node is running on the state in {}", path.display())
+            }
+            Self::Permissions { file, mode } => write!(
+                f,
+                "{} has mode {mode:o}, so others may read or change it: chmod 600 it",
+                file.display()
+            ),
+            Self::KeyLength { file, bytes } => write!(
+                f,
+                "{} holds {bytes} bytes where {SEED_BYTES} belong: restore it, or move it away to get a new identity",
+                file.display()
+            ),
+            Self::Corrupt { file, problem } => write!(
+                f,
+                "{} can't be read ({problem}): repair it, or move it away to start with empty lists",
+                file.display()
+            ),
+            Self::Io { doing, path, error } => {
+                write!(f, "{doing} {}: {error}", path.display())
+            }
+        }
+    }
+}
+
+impl std::error::Error for StateError {}
+
+/// The lists that survive a restart.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lists {
+    /// Who is turned away.
+    pub blocked: Vec<BlockTarget>,
+    /// Whom the operator trusts.
+    pub trusted: Vec<PeerId>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ListsFile {
+    version: u32,
+    #[serde(flatten)]
+    lists: Lists,
+}
+
+/// An open state directory. It is locked until this is dropped.
+#[derive(Debug)]
+pub struct StateDir {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl StateDir {
+    /// Opens and locks the directory at `path`, and makes it (mode 0700) if there is none.
+    ///
+    /// # Errors
+    /// [`StateError::InUse`] if another node holds it, and whatever the operating system says.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self, StateError> {
+        let path = path.into();
+        match fs::metadata(&path) {
+            Ok(metadata) if !metadata.is_dir() => return Err(StateError::NotADirectory(path)),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let made = DirBuilder::new().recursive(true).mode(0o700).create(&path);
+                made.map_err(io_error("making directory", &path))?;
+            }
+            Err(error) => return Err(io_error("opening", &path)(error)),
+        }
+        let file = path.join("lock");
+        let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600);
+        let lock = lock.clone().open(&file).map_err(io_error("opening", &file))?;
+        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Self { path, _lock: lock }),
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(StateError::InUse(path)),
+            Err(error) => Err(io_error("locking", &file)(error.into())),
+        }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The identity's seed; a new one is drawn and kept if there is none.
+    ///
+    /// # Errors
+    /// If the file is readable by others, has the wrong length, or can't be read or written.
+    pub fn identity(&self) -> Result<Zeroizing<[u8; SEED_BYTES]>, StateError> {
+        let file = self.path.join("identity.key");
+        let mut seed = Zeroizing::new([0; SEED_BYTES]);
+        let mut key = match File::open(&file) {
+            Ok(key) => key,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                getrandom::fill(&mut *seed).map_err(|error| {
+                    io_error("drawing an identity for", &file)(io::Error::other(error))
+                })?;
+                self.replace("identity.key", &*seed)?;
+                return Ok(seed);
+            }
+            Err(error) => return Err(io_error("opening", &file)(error)),
+        };
+        let metadata = key.metadata().map_err(io_error("opening", &file))?;
+        let mode = metadata.mode() & 0o777;
+        if mode & 0o077 != 0 {
+            return Err(StateError::Permissions { file, mode });
+        }
+        if metadata.len() != SEED_BYTES as u64 {
+            return Err(StateError::KeyLength { file, bytes: metadata.len() });
+        }
+        key.read_exact(&mut *seed).map_err(io_error("reading", &file))?;
+        Ok(seed)
+    }
+
+    /// The saved lists; empty ones if none were saved yet.
+    ///
+    /// # Errors
+    /// [`StateError::Corrupt`] if the file is not what [`save_lists`](Self::save_lists) writes.
+    pub fn lists(&self) -> Result<Lists, StateError> {
+        let file = self.path.join("lists.json");
+        let corrupt = |problem: String| StateError::Corrupt { file: file.clone(), problem };
+        let mut text = Vec::new();
+        match File::open(&file) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Lists::default()),
+            opened => opened
+                .and_then(|opened| opened.take(LISTS_BYTES_MAX + 1).read_to_end(&mut text))
+                .map_err(io_error("reading", &file))?,
+        };
+        if text.len() as u64 > LISTS_BYTES_MAX {
+            return Err(corrupt("too large".into()));
+        }
+        let read: ListsFile =
+            serde_json::from_slice(&text).map_err(|error| corrupt(error.to_string()))?;
+        if read.version != 1 {
+            return Err(corrupt(format!("version {}; this program knows 1", read.version)));
+        }
+        Ok(read.lists)
+    }
+
+    /// Saves the lists. Once this returns they survive a crash.
+    ///
+    /// # Errors
+    /// Whatever the operating system says; the old lists are then still there.
+    pub fn save_lists(&self, lists: &Lists) -> Result<(), StateError> {
+        let file = ListsFile { version: 1, lists: lists.clone() };
+        let mut text = serde_json::to_vec_pretty(&file).map_err(|error| StateError::Corrupt {
+            file: self.path.join("lists.json"),
+            problem: error.to_string(),
+        })?;
+        text.push(b'\n');
+        self.replace("lists.json", &text)
+    }
+
+    /// Replaces a file in one step.
+    fn replace(&self, name: &str, content: &[u8]) -> Result<(), StateError> {
+        let file = self.path.join(name);
+        let new = self.path.join(format!("{name}.new"));
+        let written = || -> io::Result<()> {
+            // What a crash left behind would keep its old mode: begin afresh.
+            match fs::remove_file(&new) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+            let mut to = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+            to.write_all(content)?;
+            to.sync_all()?;
+            fs::rename(&new, &file)?;
+            File::open(&self.path)?.sync_all()
+        };
+        written().map_err(io_error("writing", &file))
+    }
+}
+
+fn io_error(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StateError {
+    move |error| StateError::Io { doing, path: path.to_path_buf(), error: Arc::new(error) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    fn directory() -> (tempfile::TempDir, PathBuf) {
+        let outer = tempfile::tempdir().unwrap();
+        let path = outer.path().join("deep/state");
+        (outer, path)
+    }
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().mode() & 0o777
+    }
+
+    #[test]
+    fn an_identity_is_made_once_and_private() {
+        let (_outer, path) = directory();
+        let first = *StateDir::open(&path).unwrap().identity().unwrap();
+        let second = *StateDir::open(&path).unwrap().identity().unwrap();
+        assert_eq!(first, second);
+        assert_ne!(first, [0; 32]);
+        assert_eq!((mode(&path), mode(&path.join("identity.key"))), (0o700, 0o600));
+    }
+
+    #[test]
+    fn a_second_node_on_the_same_state_is_refused() {
+        let (_outer, path) = directory();
+        let held = StateDir::open(&path).unwrap();
+        assert!(matches!(StateDir::open(&path), Err(StateError::InUse(at)) if at == path));
+        drop(held);
+        StateDir::open(&path).unwrap();
+    }
+
+    #[test]
+    fn lists_survive_and_damage_is_told() {
+        let (_outer, path) = directory();
+        let state = StateDir::open(&path).unwrap();
+        assert_eq!(state.lists().unwrap(), Lists::default());
+        let lists = Lists {
+            blocked: vec![
+                BlockTarget::Prefix("192.0.2.0/24".parse().unwrap()),
+                BlockTarget::Peer(PeerId([1; 32])),
+            ],
+            trusted: vec![PeerId([2; 32])],
+        };
+        state.save_lists(&lists).unwrap();
+        assert_eq!(state.lists().unwrap(), lists);
+        let file = path.join("lists.json");
+        for damage in ["", "{", "[]", r#"{"version":2,"blocked":[],"trusted":[]}"#] {
+            fs::write(&file, damage).unwrap();
+            let error = state.lists().unwrap_err();
+            assert!(matches!(&error, StateError::Corrupt { file: at, .. } if *at == file));
+            assert!(error.to_string().contains("lists.json"), "{error}");
+            assert_eq!(fs::read(&file).unwrap(), damage.as_bytes(), "it is left as it was");
+        }
+        let whole = serde_json::json!({"version": 1, "blocked": [], "trusted": [], "more": 1});
+        fs::write(&file, whole.to_string()).unwrap();
+        assert!(state.lists().is_err(), "a later version's field is not dropped in silence");
+    }
+
+    #[test]
+    fn a_bad_key_is_told_and_kept() {
+        let (_outer, path) = directory();
+        let state = StateDir::open(&path).unwrap();
+        state.identity().unwrap();
+        let file = path.join("identity.key");
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+        assert!(matches!(state.identity(), Err(StateError::Permissions { mode: 0o640, .. })));
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+        fs::write(&file, [1; 31]).unwrap();
+        assert!(matches!(state.identity(), Err(StateError::KeyLength { bytes: 31, .. })));
+    }
+
+    #[test]
+    fn a_file_in_the_way_is_told() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        assert!(matches!(StateDir::open(file.path()), Err(StateError::NotADirectory(_))));
+    }
+
+    #[test]
+    fn what_a_crash_left_behind_does_no_harm() {
+        let (_outer, path) = directory();
+        let state = StateDir::open(&path).unwrap();
+        fs::write(path.join("lists.json.new"), "half").unwrap();
+        state.save_lists(&Lists::default()).unwrap();
+        assert_eq!(state.lists().unwrap(), Lists::default());
+        assert!(!path.join("lists.json.new").exists());
+    }
+}
