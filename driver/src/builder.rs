@@ -215,7 +215,8 @@ mod tests {
     use super::*;
 
     fn config() -> Config {
-        let mut config = Config { listen: vec!["127.0.0.1:0".parse().unwrap()], ..Config::default() };
+        let mut config =
+            Config { listen: vec!["127.0.0.1:0".parse().unwrap()], ..Config::default() };
         config.lan.enabled = false;
         config
     }
@@ -236,7 +237,10 @@ mod tests {
         let id = |builder: Builder| builder.start().unwrap().0.id();
         let kept = || Builder::new(config()).state_dir(outer.path().join("state"));
         assert_eq!(id(kept()), id(kept()));
-        assert_eq!(id(kept().identity_seed([7; 32])), id(Builder::new(config()).identity_seed([7; 32])));
+        assert_eq!(
+            id(kept().identity_seed([7; 32])),
+            id(Builder::new(config()).identity_seed([7; 32]))
+        );
         assert_ne!(id(Builder::new(config())), id(Builder::new(config())));
         let anonymous = Config { anonymous: true, ..config() };
         assert_ne!(id(Builder::new(anonymous).state_dir(outer.path().join("state"))), id(kept()));

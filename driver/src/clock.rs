@@ -44,7 +44,7 @@ impl Clock {
     /// The wall clock; `None` if it was obviously never set.
     pub fn wall(&self) -> Option<UnixTime> {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok()?;
-        (since.as_secs() >= PLAUSIBLE_SINCE).then(|| UnixTime(since.as_secs()))
+        (since.as_secs() >= PLAUSIBLE_SINCE).then_some(UnixTime(since.as_secs()))
     }
 }
 
@@ -100,7 +100,7 @@ mod tests {
     fn the_wall_clock_is_told_at_start_each_minute_and_after_a_jump() {
         let mut feed = WallFeed::default();
         let start = Instant::ZERO + Duration::from_secs(100);
-        let wall = |seconds| Some(UnixTime(2_000_000_000 + seconds));
+        let wall = |seconds: u64| Some(UnixTime(2_000_000_000 + seconds));
         assert_eq!(feed.check(start, wall(0)), Some(wall(0)));
         assert_eq!(feed.check(start + Duration::from_secs(30), wall(31)), None);
         assert_eq!(feed.check(start + Duration::from_secs(60), wall(60)), Some(wall(60)));

@@ -295,7 +295,9 @@ impl<R: Runtime> Loop<R> {
         let interfaces = match interfaces::scan() {
             Ok(interfaces) if interfaces != self.interfaces => interfaces,
             Ok(_) => return,
-            Err(error) => return self.shared.warn(format!("can't look at the interfaces: {error}")),
+            Err(error) => {
+                return self.shared.warn(format!("can't look at the interfaces: {error}"));
+            }
         };
         let names: Vec<&str> = interfaces.iter().map(|found| found.name.as_str()).collect();
         tracing::debug!(target: "p2pnet::lan", ?names, "interfaces");

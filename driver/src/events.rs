@@ -4,8 +4,8 @@
 //! given back to the peer, so a slow reader slows its senders. Other events are bounded for each peer and in all; what
 //! is over is dropped and counted. The end of a channel whose opening was told is always told.
 
-use crate::wake::{Wake, block_on};
 use crate::counters::Counts;
+use crate::wake::{Wake, block_on};
 use futures_util::task::AtomicWaker;
 use p2pnet_protocol::{ConnId, Event, Lane, PeerId};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

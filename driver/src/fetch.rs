@@ -102,14 +102,18 @@ mod tests {
         let ok = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n192.0.2.1";
         assert_eq!(ask(ok, 100), Answer::Body(b"192.0.2.1".to_vec()));
         assert_eq!(ask(ok, 8), Answer::Failed, "too large");
-        assert_eq!(ask("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n192.0.2.1", 100), Answer::Failed);
+        assert_eq!(
+            ask("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n192.0.2.1", 100),
+            Answer::Failed
+        );
         assert_eq!(ask("HTTP/1.1 404 Not Found\r\n\r\n", 100), Answer::Failed);
         assert_eq!(ask("nonsense", 100), Answer::Failed);
     }
 
     #[test]
     fn what_is_not_plain_http_is_refused() {
-        for url in ["https://127.0.0.1/", "http://127.0.0.1/a b", "ftp://x/", "http://127.0.0.1:1/"] {
+        for url in ["https://127.0.0.1/", "http://127.0.0.1/a b", "ftp://x/", "http://127.0.0.1:1/"]
+        {
             let asked = Request::Fetch { url: url.into(), bytes_max: 10 };
             assert_eq!(answer(&asked), Answer::Failed, "{url}");
         }

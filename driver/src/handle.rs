@@ -1,12 +1,12 @@
 //! [`Handle`]: the application's hold on a running node.
 
+use crate::Node;
 use crate::counters::{Counters, Counts};
 use crate::events::EventQueue;
 use crate::outbox::Outbox;
 use crate::reply::{Promise, Reply, Stopped, promise};
 use crate::state::StateError;
 use crate::wake::{Wake, block_on};
-use crate::Node;
 use p2pnet_protocol::{
     Answer, BlockTarget, CommandError, ConnId, Direction, DisconnectReason, Instant, Packet,
     PeerId, PeerView, RequestId, RoutineChange, RoutineView, SendError, Stats,
@@ -128,7 +128,9 @@ impl fmt::Display for ListError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused(error) => error.fmt(f),
-            Self::NotSaved(error) => write!(f, "in force until the node stops, but not saved: {error}"),
+            Self::NotSaved(error) => {
+                write!(f, "in force until the node stops, but not saved: {error}")
+            }
         }
     }
 }

@@ -134,12 +134,14 @@ unsafe fn ip(address: *const libc::sockaddr) -> Option<IpAddr> {
     match family {
         libc::AF_INET => {
             // SAFETY: the family says which type it is; it may be less aligned than that type.
-            let address: libc::sockaddr_in = unsafe { address.cast::<libc::sockaddr_in>().read_unaligned() };
+            let address: libc::sockaddr_in =
+                unsafe { address.cast::<libc::sockaddr_in>().read_unaligned() };
             Some(Ipv4Addr::from_bits(u32::from_be(address.sin_addr.s_addr)).into())
         }
         libc::AF_INET6 => {
             // SAFETY: as above.
-            let address: libc::sockaddr_in6 = unsafe { address.cast::<libc::sockaddr_in6>().read_unaligned() };
+            let address: libc::sockaddr_in6 =
+                unsafe { address.cast::<libc::sockaddr_in6>().read_unaligned() };
             Some(Ipv6Addr::from(address.sin6_addr.s6_addr).into())
         }
         _ => None,
@@ -171,10 +173,11 @@ fn parse_if_inet6(line: &str) -> Option<(u32, Ipv6Addr)> {
 /// Where there is no such socket; then look from time to time.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn watch() -> io::Result<UdpSocket> {
-    use rustix::net::netlink::{ROUTE, SocketAddrNetlink};
+    use rustix::net::netlink::SocketAddrNetlink;
     use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with};
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, Some(ROUTE))?;
+    // No protocol is protocol 0, which is NETLINK_ROUTE.
+    let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, None)?;
     let groups = libc::RTMGRP_LINK | libc::RTMGRP_IPV4_IFADDR | libc::RTMGRP_IPV6_IFADDR;
     bind(&socket, &SocketAddrNetlink::new(0, groups as u32))?;
     Ok(socket.into())

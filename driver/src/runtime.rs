@@ -82,3 +82,16 @@ pub trait Runtime: 'static {
     /// The socket underneath.
     fn socket_ref(socket: &Self::Socket) -> SockRef<'_>;
 }
+
+/// Sends on a stream's socket without a signal if the other side is gone, for adapters that write by themselves.
+///
+/// # Errors
+/// Whatever the operating system says.
+pub fn send(socket: &SockRef<'_>, bytes: &[u8]) -> io::Result<usize> {
+    // Systems without the flag have a socket option instead, which `socket2` and `std` set.
+    #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+    const FLAGS: i32 = libc::MSG_NOSIGNAL;
+    #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+    const FLAGS: i32 = 0;
+    socket.send_with_flags(bytes, FLAGS)
+}

@@ -138,8 +138,9 @@ impl StateDir {
             Err(error) => return Err(io_error("opening", &path)(error)),
         }
         let file = path.join("lock");
-        let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600);
-        let lock = lock.clone().open(&file).map_err(io_error("opening", &file))?;
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false).mode(0o600);
+        let lock = options.open(&file).map_err(io_error("opening", &file))?;
         match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Self { path, _lock: lock }),
             Err(rustix::io::Errno::WOULDBLOCK) => Err(StateError::InUse(path)),

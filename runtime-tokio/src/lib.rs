@@ -121,7 +121,9 @@ impl Runtime for Tokio {
     }
 
     fn try_write(stream: &TcpStream, from: &[u8]) -> io::Result<usize> {
-        noting_exhaustion(stream, Interest::WRITABLE, from.len(), |socket| socket.send(from))
+        noting_exhaustion(stream, Interest::WRITABLE, from.len(), |socket| {
+            driver::runtime::send(socket, from)
+        })
     }
 
     fn stream_ref(stream: &TcpStream) -> SockRef<'_> {

@@ -1,8 +1,8 @@
 //! Streams: dialling, accepting, reading, writing, closing.
 
 use super::{ACCEPT_PAUSE, Loop, Op};
-use crate::listen;
 use crate::handle::Attachment;
+use crate::listen;
 use crate::runtime::Runtime;
 use bytes::{Buf as _, Bytes};
 use p2pnet_protocol::net::canonical;
@@ -89,11 +89,10 @@ fn moved(asked: usize, result: io::Result<usize>) -> Result<Moved, CloseCause> {
 /// What an error of the operating system means to the core.
 fn cause(error: &io::Error) -> CloseCause {
     use io::ErrorKind as Kind;
-    match error.raw_os_error() {
-        Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM | libc::EADDRNOTAVAIL) => {
-            return CloseCause::OutOfResources;
-        }
-        _ => {}
+    if let Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM | libc::EADDRNOTAVAIL) =
+        error.raw_os_error()
+    {
+        return CloseCause::OutOfResources;
     }
     match error.kind() {
         Kind::ConnectionRefused => CloseCause::Refused,

@@ -9,8 +9,8 @@ use crate::runtime::Runtime;
 use crate::state::Lists;
 use crate::udp;
 use p2pnet_protocol::{
-    Answer, CommandError, DisconnectReason, Duration, Event, Instant, Lane, Output, PeerId, Request,
-    RequestId, SendError, Transmit,
+    Answer, CommandError, DisconnectReason, Duration, Event, Instant, Lane, Output, PeerId,
+    Request, RequestId, SendError, Transmit,
 };
 use std::sync::Arc;
 
@@ -27,7 +27,10 @@ pub(super) enum Ending {
         by: Instant,
         promise: Promise<(), CommandError>,
     },
-    Node { by: Option<Instant>, promise: Option<Promise<(), Stopped>> },
+    Node {
+        by: Option<Instant>,
+        promise: Option<Promise<(), Stopped>>,
+    },
 }
 
 impl Ending {
@@ -106,7 +109,8 @@ impl<R: Runtime> Loop<R> {
             if let Ending::Node { by, .. } = &mut self.endings[at] {
                 *by = None;
                 self.shut_down();
-            } else if let Ending::Channel { peer, reason, promise, .. } = self.endings.swap_remove(at)
+            } else if let Ending::Channel { peer, reason, promise, .. } =
+                self.endings.swap_remove(at)
             {
                 promise.answer(self.net.disconnect(self.now, &peer, reason));
             }
