@@ -3,6 +3,7 @@
 pub mod bootstrap_policy;
 pub mod certificate;
 pub mod gate;
+pub mod handshake;
 pub mod identifier;
 pub mod membership;
 pub mod policy;
