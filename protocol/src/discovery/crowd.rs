@@ -1,26 +1,51 @@
-//! How many strangers were heard whose beacons the budget didn't let us check.
+//! How many hosts there are besides those in the table of neighbours.
 //!
-//! Cadence depends on the number of hosts. When a thousand start at once, most of them go unchecked at first, and
-//! counting only the checked ones would make everybody too loud.
+//! Cadence depends on the number of hosts. When a thousand start at once, most of them go unchecked at first, and a
+//! small table never holds them all; counting only its entries would make everybody too loud.
 
 use crate::id::PublicKey;
 
-/// A set of keys that counts its members roughly: each key sets one of 4096 bits (linear counting without its
-/// correction, so that crowded sets count low).
-#[derive(Clone, Debug)]
+/// The keys that were heard and didn't get or keep a place in the table, counted over one beat.
+#[derive(Debug)]
 pub(crate) struct Strangers {
+    present: Sketch,
+    /// How many there were in the beat before.
+    before: u32,
+}
+
+impl Strangers {
+    pub(crate) const fn new() -> Self {
+        Self { present: Sketch::EMPTY, before: 0 }
+    }
+
+    pub(crate) fn add(&mut self, key: &PublicKey) {
+        self.present.add(key);
+    }
+
+    /// A beat has passed: whoever is still there is heard again in the next one.
+    pub(crate) fn next_beat(&mut self) {
+        self.before = self.present.count;
+        self.present = Sketch::EMPTY;
+    }
+
+    pub(crate) fn count(&self) -> u32 {
+        self.before.max(self.present.count)
+    }
+}
+
+/// A set that counts its members roughly: each key sets one of 4096 bits (linear counting without its correction, so
+/// that crowded sets count low).
+#[derive(Clone, Debug)]
+struct Sketch {
     bits: [u64; Self::WORDS],
     count: u32,
 }
 
-impl Strangers {
+impl Sketch {
     const WORDS: usize = 64;
+    const EMPTY: Self = Self { bits: [0; Self::WORDS], count: 0 };
 
-    pub(crate) const fn new() -> Self {
-        Self { bits: [0; Self::WORDS], count: 0 }
-    }
-
-    pub(crate) fn add(&mut self, key: &PublicKey) {
+    fn add(&mut self, key: &PublicKey) {
         let [word, bit, ..] = key.0;
         let bit = 1u64.checked_shl(u32::from(bit & 63)).unwrap_or(0);
         if let Some(word) = self.bits.get_mut(usize::from(word & 63))
@@ -29,10 +54,6 @@ impl Strangers {
             *word |= bit;
             self.count = self.count.saturating_add(1);
         }
-    }
-
-    pub(crate) fn count(&self) -> u32 {
-        self.count
     }
 }
 
@@ -51,6 +72,11 @@ mod tests {
             strangers.add(&PublicKey(key));
             strangers.add(&PublicKey(key));
         }
-        assert!((800..=1000).contains(&strangers.count()), "{}", strangers.count());
+        let count = strangers.count();
+        assert!((800..=1000).contains(&count), "{count}");
+        strangers.next_beat();
+        assert_eq!(strangers.count(), count);
+        strangers.next_beat();
+        assert_eq!(strangers.count(), 0);
     }
 }

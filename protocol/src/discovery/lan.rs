@@ -13,6 +13,9 @@ use super::cadence::{self, Beat, Cadence};
 use super::crowd::Strangers;
 use super::links::{Family, Links, Target};
 use super::neighbours::{Accepted, Neighbours, News};
+pub(crate) use super::stats::BeaconRefusal;
+pub use super::stats::LanStats;
+use super::stats::count;
 use super::subset::{self, Subset};
 use crate::config::LanConfig;
 use crate::crypto::Crypto;
@@ -22,11 +25,10 @@ use crate::limits::Limits;
 use crate::net::{self, Interface};
 use crate::rng::Rng;
 use crate::time::{Duration, Instant};
-use crate::wire::beacon::{self, Beacon, NoBeacon, SignedBeacon};
+use crate::wire::beacon::{self, Beacon, SignedBeacon};
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::net::{IpAddr, SocketAddr};
-use serde::Serialize;
 
 /// A beacon that says nothing new is not verified if the last one was so short a time ago.
 const VERIFY_AGAIN_AFTER: Duration = Duration::from_secs(4);
@@ -53,108 +55,6 @@ pub(crate) enum Heard {
     Own,
     /// Nothing that counts.
     Refused(BeaconRefusal),
-}
-
-/// Why a datagram was turned away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum BeaconRefusal {
-    /// Discovery is off.
-    Off,
-    /// Not a beacon, or one of another version.
-    Foreign,
-    /// Of another network.
-    OtherNetwork,
-    /// A beacon that breaks the layout.
-    Malformed,
-    /// The source is not a host on the link.
-    OffLink,
-    /// Heard before.
-    Stale,
-    /// The budget of signature checks is spent.
-    OverBudget,
-    /// Not signed by the key that it names.
-    Forged,
-    /// The table of neighbours has no room.
-    Full,
-}
-
-/// What LAN discovery sent, heard and turned away, in datagrams.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct LanStats {
-    /// Beacons handed out for sending.
-    pub sent: u64,
-    /// Datagrams heard, of whatever kind.
-    pub heard: u64,
-    /// Of these: verified beacons of other nodes.
-    pub accepted: u64,
-    /// Of these: beacons that said nothing new and were not verified.
-    pub repeated: u64,
-    /// Of these: beacons under this node's own identity.
-    pub own: u64,
-    /// Turned away: discovery is off.
-    pub off: u64,
-    /// Turned away: not a beacon of this version.
-    pub foreign: u64,
-    /// Turned away: of another network.
-    pub other_network: u64,
-    /// Turned away: broke the layout.
-    pub malformed: u64,
-    /// Turned away: the source is not a host on the link.
-    pub off_link: u64,
-    /// Turned away: heard before.
-    pub stale: u64,
-    /// Turned away: the budget of signature checks was spent.
-    pub over_budget: u64,
-    /// Turned away: not signed by the key that it names.
-    pub forged: u64,
-    /// Turned away: no room.
-    pub full: u64,
-}
-
-impl LanStats {
-    /// All that was turned away.
-    pub fn refused(&self) -> u64 {
-        [
-            self.off,
-            self.foreign,
-            self.other_network,
-            self.malformed,
-            self.off_link,
-            self.stale,
-            self.over_budget,
-            self.forged,
-            self.full,
-        ]
-        .into_iter()
-        .fold(0, u64::saturating_add)
-    }
-
-    fn of(&mut self, refusal: BeaconRefusal) -> &mut u64 {
-        match refusal {
-            BeaconRefusal::Off => &mut self.off,
-            BeaconRefusal::Foreign => &mut self.foreign,
-            BeaconRefusal::OtherNetwork => &mut self.other_network,
-            BeaconRefusal::Malformed => &mut self.malformed,
-            BeaconRefusal::OffLink => &mut self.off_link,
-            BeaconRefusal::Stale => &mut self.stale,
-            BeaconRefusal::OverBudget => &mut self.over_budget,
-            BeaconRefusal::Forged => &mut self.forged,
-            BeaconRefusal::Full => &mut self.full,
-        }
-    }
-}
-
-fn count(counter: &mut u64) {
-    *counter = counter.saturating_add(1);
-}
-
-impl From<NoBeacon> for BeaconRefusal {
-    fn from(no_beacon: NoBeacon) -> Self {
-        match no_beacon {
-            NoBeacon::Foreign | NoBeacon::Version(_) => Self::Foreign,
-            NoBeacon::Malformed(_) => Self::Malformed,
-        }
-    }
 }
 
 /// One answer to a newcomer, not yet sent.
@@ -349,9 +249,13 @@ impl Lan {
             news => self.check(now, crypto, &signed, from.ip(), news)?,
         }
         let new = match self.neighbours.accept(now, claims, at) {
-            Accepted::Full => return Err(BeaconRefusal::Full),
+            Accepted::Full => {
+                self.strangers.add(&claims.key);
+                return Err(BeaconRefusal::Full);
+            }
             Accepted::Noted { appeared, forgotten } => {
                 if let Some(forgotten) = forgotten {
+                    self.strangers.add(&forgotten);
                     self.subset.remove(&PeerId::of(&forgotten));
                 }
                 appeared
@@ -452,7 +356,7 @@ impl Lan {
             Some(Beat::Turn) => {
                 let targets = self.turn_targets();
                 self.turn = self.turn.wrapping_add(1);
-                self.strangers = Strangers::new();
+                self.strangers.next_beat();
                 self.send(&targets, crypto, key, out);
             }
         }

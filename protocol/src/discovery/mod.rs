@@ -4,9 +4,12 @@ mod budget;
 mod cadence;
 mod crowd;
 mod freshness;
-mod lan;
+pub(crate) mod lan;
 mod links;
 mod neighbours;
+#[cfg(test)]
+mod simulation;
+mod stats;
 mod subset;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -44,6 +44,31 @@ impl Neighbour {
         let [latest, _] = self.places;
         latest.ip()
     }
+
+    /// Notes a verified beacon. Tells whether the identity was absent or started anew.
+    fn renew(&mut self, now: Instant, beacon: &Beacon, at: SocketAddr) -> bool {
+        let was_absent = self.standing == Standing::Absent;
+        let restarted = self.freshness.age(beacon.start, beacon.counter) == Age::Restart;
+        if was_absent || restarted {
+            self.since = now;
+        }
+        if was_absent {
+            self.standing = Standing::New;
+            self.beacons = 0;
+        }
+        self.beacons = self.beacons.saturating_add(1);
+        let (beacons, span) = SETTLED_AFTER;
+        if self.beacons >= beacons && now.since(self.since) >= span {
+            self.standing = Standing::Settled;
+        }
+        self.freshness.accept(beacon.start, beacon.counter);
+        self.heard = self.heard.max(now);
+        let [latest, _] = self.places;
+        if latest != at {
+            self.places = [at, latest];
+        }
+        was_absent || restarted
+    }
 }
 
 /// What a claimed beacon would change if it is genuine.
@@ -122,45 +147,21 @@ impl Neighbours {
 
     /// Notes a verified beacon that was not [`News::Stale`].
     pub(crate) fn accept(&mut self, now: Instant, beacon: &Beacon, at: SocketAddr) -> Accepted {
-        match self.known.remove(&beacon.key) {
-            Some(known) => self.renew(now, beacon, at, known),
-            None => self.add(now, beacon, at),
+        let Some(known) = self.known.get_mut(&beacon.key) else {
+            return self.add(now, beacon, at);
+        };
+        let (standing, heard, source) = (known.standing, known.heard, known.source());
+        let appeared = known.renew(now, beacon, at);
+        let renewed = (known.standing, known.heard, beacon.key);
+        self.queue.remove(&(standing, heard, beacon.key));
+        self.queue.insert(renewed);
+        if standing == Standing::Absent {
+            self.join(at.ip());
+        } else if source != at.ip() {
+            self.leave(source);
+            self.join(at.ip());
         }
-    }
-
-    fn renew(
-        &mut self,
-        now: Instant,
-        beacon: &Beacon,
-        at: SocketAddr,
-        mut known: Neighbour,
-    ) -> Accepted {
-        self.queue.remove(&(known.standing, known.heard, beacon.key));
-        let was_absent = known.standing == Standing::Absent;
-        let restarted = known.freshness.age(beacon.start, beacon.counter) == Age::Restart;
-        if !was_absent {
-            self.leave(known.source());
-        }
-        if was_absent || restarted {
-            known.since = now;
-        }
-        if was_absent {
-            known.standing = Standing::New;
-            known.beacons = 0;
-        }
-        known.beacons = known.beacons.saturating_add(1);
-        let (beacons, span) = SETTLED_AFTER;
-        if known.beacons >= beacons && now.since(known.since) >= span {
-            known.standing = Standing::Settled;
-        }
-        known.freshness.accept(beacon.start, beacon.counter);
-        known.heard = known.heard.max(now);
-        let [latest, _] = known.places;
-        if latest != at {
-            known.places = [at, latest];
-        }
-        self.enter(beacon.key, known);
-        Accepted::Noted { appeared: was_absent || restarted, forgotten: None }
+        Accepted::Noted { appeared, forgotten: None }
     }
 
     fn add(&mut self, now: Instant, beacon: &Beacon, at: SocketAddr) -> Accepted {
@@ -180,7 +181,9 @@ impl Neighbours {
         let standing = Standing::New;
         let places = [at; 2];
         let known = Neighbour { standing, places, freshness, since: now, heard: now, beacons: 1 };
-        self.enter(beacon.key, known);
+        self.queue.insert((standing, now, beacon.key));
+        self.known.insert(beacon.key, known);
+        self.join(at.ip());
         Accepted::Noted { appeared: true, forgotten }
     }
 
@@ -219,14 +222,14 @@ impl Neighbours {
         }
     }
 
-    fn enter(&mut self, key: PublicKey, known: Neighbour) {
-        let count = self.per_source.entry(known.source()).or_default();
+    /// Counts one more present identity at `source`.
+    fn join(&mut self, source: IpAddr) {
+        let count = self.per_source.entry(source).or_default();
         *count = count.saturating_add(1);
         self.present = self.present.saturating_add(1);
-        self.queue.insert((known.standing, known.heard, key));
-        self.known.insert(key, known);
     }
 
+    /// Counts one less.
     fn leave(&mut self, source: IpAddr) {
         self.present = self.present.saturating_sub(1);
         if let Some(count) = self.per_source.get_mut(&source) {
