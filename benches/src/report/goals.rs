@@ -1,0 +1,114 @@
+//! What the project promises, held against what was measured.
+
+use super::table::Rows;
+use super::{Axis, median};
+use crate::peers::Protection;
+use std::fmt::{self, Write as _};
+
+/// A promise: an axis, the figure, and what it must not fall short of.
+struct Goal {
+    axis: String,
+    measured: f64,
+    bound: Bound,
+}
+
+enum Bound {
+    AtLeast(f64),
+    AtMost(f64),
+}
+
+impl Goal {
+    fn met(&self) -> bool {
+        match self.bound {
+            Bound::AtLeast(least) => self.measured >= least,
+            Bound::AtMost(most) => self.measured <= most,
+        }
+    }
+}
+
+/// A figure with three digits that count, and a unit for thousands.
+struct Figure(f64);
+
+impl fmt::Display for Figure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            value if value.abs() >= 1e6 => write!(f, "{:.2} M", value / 1e6),
+            value if value.abs() >= 10.0 => write!(f, "{value:.0}"),
+            value => write!(f, "{value:.2}"),
+        }
+    }
+}
+
+fn goals(rows: &Rows<'_>) -> Vec<Goal> {
+    let mut goals = vec![Goal {
+        axis: "handshake pairs/s in memory, fast provider".to_owned(),
+        measured: median(rows.rounds, |round| round.handshakes.fast),
+        bound: Bound::AtLeast(3_200.0),
+    }];
+    for (peer, entry) in rows.entries.iter().enumerate().filter(|(_, entry)| entry.ours) {
+        let mut goal = |axis: &str, measured: f64, bound: Bound| {
+            goals.push(Goal { axis: format!("{}: {axis}", entry.name), measured, bound });
+        };
+        goal("bulk × serial bound", rows.bound_ratio(peer), Bound::AtLeast(0.95));
+        if matches!(entry.protection, Protection::ChaCha(_)) {
+            continue;
+        }
+        goal(
+            "64 B messages, one call each, a second",
+            rows.rate(peer, Axis::SmallEach),
+            Bound::AtLeast(15e6),
+        );
+        goal(
+            "64 B messages, batched, a second",
+            rows.rate(peer, Axis::Small),
+            Bound::AtLeast(20e6),
+        );
+        goal(
+            "1 KiB messages, batched, a second",
+            rows.rate(peer, Axis::Medium),
+            Bound::AtLeast(1.5e6),
+        );
+        goal("round trip × raw tokio", rows.round_trip_ratio(peer), Bound::AtMost(1.10));
+        goal(
+            "set-ups a second, 16 at once",
+            rows.rate(peer, Axis::SetUps),
+            Bound::AtLeast(4_500.0),
+        );
+        goal("bytes for an idle channel", rows.idle_bytes(peer), Bound::AtMost(2_048.0));
+    }
+    goals
+}
+
+pub(super) fn table(rows: &Rows<'_>, out: &mut String) -> fmt::Result {
+    out.push_str("\n## Goals\n\n| axis | measured | goal | |\n|---|---|---|---|\n");
+    for goal in goals(rows) {
+        let (sign, bound) = match goal.bound {
+            Bound::AtLeast(least) => ("≥", least),
+            Bound::AtMost(most) => ("≤", most),
+        };
+        let verdict = if goal.met() { "met" } else { "**missed**" };
+        writeln!(
+            out,
+            "| {} | {} | {sign} {} | {verdict} |",
+            goal.axis,
+            Figure(goal.measured),
+            Figure(bound)
+        )?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_goal_is_met_on_its_own_side() {
+        let goal = |measured, bound| Goal { axis: String::new(), measured, bound };
+        assert!(goal(2.0, Bound::AtLeast(1.0)).met());
+        assert!(!goal(2.0, Bound::AtMost(1.0)).met());
+        // What was not measured is not met.
+        assert!(!goal(f64::NAN, Bound::AtLeast(1.0)).met());
+        assert!(!goal(f64::NAN, Bound::AtMost(1.0)).met());
+    }
+}
