@@ -140,9 +140,8 @@ fn aeads(rounds: &[Round], out: &mut String) -> std::fmt::Result {
         ("ChaCha20-Poly1305", |round| &round.aeads.chacha),
     ];
     for (name, pick) in ciphers {
-        let steps: [(&str, fn(&AeadTimes) -> f64); 2] =
-            [("seal", |times| times.seal_ns), ("open", |times| times.open_ns)];
-        for (step, ns) in steps {
+        for step in ["seal", "open"] {
+            let ns = |times: &AeadTimes| if step == "seal" { times.seal_ns } else { times.open_ns };
             write!(out, "| {name}, {step} |")?;
             for (at, size) in SIZES.into_iter().enumerate() {
                 let ns = median(rounds, |round| ns(&pick(round)[at]));
