@@ -45,3 +45,16 @@ fn golden_vectors_verify_and_no_flipped_bit_does() {
         }
     }
 }
+
+#[test]
+fn the_specification_prints_these_vectors() {
+    let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs");
+    let pages = std::fs::read_dir(docs).unwrap().map(|page| page.unwrap().path());
+    let pages: Vec<String> = pages
+        .filter(|page| page.is_file())
+        .map(|page| std::fs::read_to_string(page).unwrap())
+        .collect();
+    for vector in [PLAIN, EXTENDED] {
+        assert!(pages.iter().any(|page| page.contains(vector.trim())), "{vector}");
+    }
+}
