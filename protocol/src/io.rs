@@ -18,19 +18,54 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Input {
     /// A listening socket is open ([`handle_listening`](crate::PeerNetwork::handle_listening)).
-    Listening { listener: ListenerId, at: SocketAddr },
+    Listening {
+        /// The listener.
+        listener: ListenerId,
+        /// The address.
+        at: SocketAddr,
+    },
     /// A listener accepted a stream.
-    Incoming { listener: ListenerId, from: SocketAddr },
+    Incoming {
+        /// The listener.
+        listener: ListenerId,
+        /// Where it came from.
+        from: SocketAddr,
+    },
     /// A dial succeeded.
-    Connected { conn: ConnId, local: SocketAddr },
+    Connected {
+        /// The connection.
+        conn: ConnId,
+        /// This side's address.
+        local: SocketAddr,
+    },
     /// Bytes arrived on a stream.
-    Stream { conn: ConnId, bytes: Vec<u8> },
+    Stream {
+        /// The connection.
+        conn: ConnId,
+        /// The bytes.
+        bytes: Vec<u8>,
+    },
     /// A stream ended or failed, or a dial failed.
-    Closed { conn: ConnId, cause: CloseCause },
+    Closed {
+        /// The connection.
+        conn: ConnId,
+        /// Why.
+        cause: CloseCause,
+    },
     /// A datagram arrived on a designated port.
-    Datagram { from: SocketAddr, bytes: Vec<u8> },
+    Datagram {
+        /// Where it came from.
+        from: SocketAddr,
+        /// The bytes.
+        bytes: Vec<u8>,
+    },
     /// The world answered a request.
-    Answer { request: RequestId, answer: Answer },
+    Answer {
+        /// The request.
+        request: RequestId,
+        /// The answer.
+        answer: Answer,
+    },
     /// The usable interfaces, all of them, at start and on each change.
     Interfaces(Vec<Interface>),
     /// The wall clock's reading; `None` if it is known to be unset.
@@ -38,18 +73,35 @@ pub enum Input {
     /// Time passed.
     Timeout,
     /// The adapter took bytes to write.
-    PollWrite { conn: ConnId, bytes_max: u32 },
+    PollWrite {
+        /// The connection.
+        conn: ConnId,
+        /// How many bytes at most.
+        bytes_max: u32,
+    },
     /// The application wants something.
     Command(Command),
     /// The application is done with so many payload bytes.
-    Consumed { conn: ConnId, lane: Lane, bytes: u32 },
+    Consumed {
+        /// The connection.
+        conn: ConnId,
+        /// The lane.
+        lane: Lane,
+        /// How many.
+        bytes: u32,
+    },
 }
 
 /// What the world shall do. Exhaustive on purpose: a new kind of work must break every adapter's build.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Output {
     /// Dial `to`; answer with `handle_connected` or `handle_closed`.
-    Connect { conn: ConnId, to: SocketAddr },
+    Connect {
+        /// The connection.
+        conn: ConnId,
+        /// Where to.
+        to: SocketAddr,
+    },
     /// Write what `poll_write` still gives, shut down the write side, discard input to its end, then `handle_closed`.
     Close(ConnId),
     /// Drop the stream now. No report is expected.
@@ -126,42 +178,129 @@ pub enum CloseCause {
 #[non_exhaustive]
 pub enum Event {
     /// The node accepts connections at this address.
-    Listening { at: SocketAddr },
+    Listening {
+        /// The address.
+        at: SocketAddr,
+    },
     /// A peer was heard of. Nothing is proved yet.
-    PeerDiscovered { peer: PeerId, at: SocketAddr, via: DiscoverySource },
+    PeerDiscovered {
+        /// The peer.
+        peer: PeerId,
+        /// The address.
+        at: SocketAddr,
+        /// How it was heard of.
+        via: DiscoverySource,
+    },
     /// How discovery is doing changed.
     DiscoveryStatus(DiscoveryStatus),
     /// A connection is being made, by this node or to it.
-    ConnectionAttempt { conn: ConnId, at: SocketAddr, direction: Direction },
+    ConnectionAttempt {
+        /// The connection.
+        conn: ConnId,
+        /// The address.
+        at: SocketAddr,
+        /// Who opened it.
+        direction: Direction,
+    },
     /// An authenticated peer waits for [`Command::Accept`] or [`Command::Refuse`] (queue placement).
-    PeerPending { peer: PeerId, at: SocketAddr },
+    PeerPending {
+        /// The peer.
+        peer: PeerId,
+        /// The address.
+        at: SocketAddr,
+    },
     /// A channel is open and its trust is settled.
-    PeerConnected { peer: PeerId, conn: ConnId, at: SocketAddr, direction: Direction, trust: Trust },
+    PeerConnected {
+        /// The peer.
+        peer: PeerId,
+        /// The connection.
+        conn: ConnId,
+        /// The address.
+        at: SocketAddr,
+        /// Who opened it.
+        direction: Direction,
+        /// How far it is trusted.
+        trust: Trust,
+    },
     /// The trust of an open channel changed.
-    TrustChanged { peer: PeerId, trust: Trust, because: TrustChange },
+    TrustChanged {
+        /// The peer.
+        peer: PeerId,
+        /// How far it is trusted.
+        trust: Trust,
+        /// Why.
+        because: TrustChange,
+    },
     /// The peer sent packets that passed the gate. Give them back with `consumed`.
     Received(Received),
     /// The gate turned packets away. Repeats are counted and told at most once a second for each peer.
-    PacketsRefused { peer: PeerId, kind: PacketKind, count: u64 },
+    PacketsRefused {
+        /// The peer.
+        peer: PeerId,
+        /// What they were.
+        kind: PacketKind,
+        /// How many.
+        count: u64,
+    },
     /// The application's own trust handshake shall start with this peer.
-    TrustHandshakeStarted { peer: PeerId, conn: ConnId, transcript: [u8; 32], direction: Direction },
+    TrustHandshakeStarted {
+        /// The peer.
+        peer: PeerId,
+        /// The connection.
+        conn: ConnId,
+        /// The handshake's transcript hash, to bind proofs to.
+        transcript: [u8; 32],
+        /// Who opened it.
+        direction: Direction,
+    },
     /// The peer's send queue has room again after a [`SendError::QueueFull`](crate::SendError::QueueFull).
-    SendReady { peer: PeerId },
+    SendReady {
+        /// The peer.
+        peer: PeerId,
+    },
     /// A channel ended, or an attempt that had got as far as an identity.
-    PeerClosed { peer: PeerId, conn: ConnId, at: SocketAddr, reason: CloseReason, unsent: u64 },
+    PeerClosed {
+        /// The peer.
+        peer: PeerId,
+        /// The connection.
+        conn: ConnId,
+        /// The address.
+        at: SocketAddr,
+        /// Why.
+        reason: CloseReason,
+        /// Packets that were accepted for sending and never left.
+        unsent: u64,
+    },
     /// A dial ended without a channel.
     DialFailed {
+        /// The address.
         at: SocketAddr,
+        /// The identity that was expected.
         peer: Option<PeerId>,
+        /// What went wrong.
         error: DialError,
+        /// When it is tried again, if it is.
         retry_in: Option<Duration>,
     },
     /// An incoming connection ended before its peer proved who it is.
-    IncomingFailed { at: SocketAddr, error: DialError, count: u64 },
+    IncomingFailed {
+        /// The address.
+        at: SocketAddr,
+        /// What went wrong.
+        error: DialError,
+        /// How many.
+        count: u64,
+    },
     /// A routine of the application is due.
-    RoutineDue { name: String },
+    RoutineDue {
+        /// The routine's name.
+        name: String,
+    },
     /// The designated port that beacons are sent to changed.
-    BroadcastPortChanged { port: u16 },
+    BroadcastPortChanged {
+        /// The port.
+        port: u16,
+    },
     /// Blocks or trust lists changed; persist them if they shall survive a restart.
     ListsChanged,
 }
@@ -222,13 +361,31 @@ pub enum TrustChange {
 #[non_exhaustive]
 pub enum Command {
     /// Dial an address; with `expect`, only that identity will do.
-    Connect { to: SocketAddr, expect: Option<PeerId> },
+    Connect {
+        /// Where to.
+        to: SocketAddr,
+        /// The identity that will do; any if none.
+        expect: Option<PeerId>,
+    },
     /// End the channel to a peer.
-    Disconnect { peer: PeerId, reason: DisconnectReason },
+    Disconnect {
+        /// The peer.
+        peer: PeerId,
+        /// Why.
+        reason: DisconnectReason,
+    },
     /// Send one packet to one peer.
-    Send { peer: PeerId, packet: Packet },
+    Send {
+        /// The peer.
+        peer: PeerId,
+        /// The packet.
+        packet: Packet,
+    },
     /// Send one packet to every open channel whose gate lets it pass.
-    SendAll { packet: Packet },
+    SendAll {
+        /// The packet.
+        packet: Packet,
+    },
     /// Turn an identity, an address or a prefix away from now on.
     Block(BlockTarget),
     /// Lift a block.
@@ -242,13 +399,28 @@ pub enum Command {
     /// Turn a pending peer away.
     Refuse(PeerId),
     /// The application's trust handshake sets a peer's trust for now.
-    SetTrust { peer: PeerId, trust: Trust },
+    SetTrust {
+        /// The peer.
+        peer: PeerId,
+        /// How far it is trusted.
+        trust: Trust,
+    },
     /// The application's trust handshake is over.
-    FinishTrust { peer: PeerId, trust: Option<Trust> },
+    FinishTrust {
+        /// The peer.
+        peer: PeerId,
+        /// How far it is trusted.
+        trust: Option<Trust>,
+    },
     /// Turn the acceptance of incoming connections on or off.
     AcceptInbound(bool),
     /// Change a routine.
-    Routine { name: String, change: RoutineChange },
+    Routine {
+        /// The routine's name.
+        name: String,
+        /// What to change.
+        change: RoutineChange,
+    },
     /// End everything gracefully.
     Shutdown,
 }
@@ -267,7 +439,12 @@ pub enum BlockTarget {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RoutineChange {
     /// Register one of the application's own, stopped.
-    Add { interval: Duration, jitter_percent: u8 },
+    Add {
+        /// The time from run to run.
+        interval: Duration,
+        /// How far a run may stray from its time, in percent of the interval.
+        jitter_percent: u8,
+    },
     /// Forget it.
     Remove,
     /// Run it from now on.

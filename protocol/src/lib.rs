@@ -24,6 +24,7 @@ mod timers;
 pub mod trust;
 pub mod wire;
 
+pub use channel::MessageBatch;
 pub use config::{Config, IncomingPeerPlacement, LanConfig, Lane, Membership, Timing, Trust};
 pub use crypto::Crypto;
 pub use error::{CloseReason, CommandError, ConfigError, DialError, SendError, Violation};
@@ -34,7 +35,7 @@ pub use io::{
 };
 pub use limits::Limits;
 pub use net::{Interface, InterfaceAddress, IpPrefix};
-pub use network::{PeerNetwork, PeerView, RoutineView, Stats};
+pub use network::{ChannelStats, PeerNetwork, PeerState, PeerView, RoutineView, Stats};
 pub use received::Received;
 pub use rng::{Rng, Seed};
 pub use time::{Duration, Instant, UnixTime};

@@ -2,8 +2,9 @@
 
 use crate::config::Lane;
 use crate::id::{ConnId, PeerId};
+use crate::wire::codec::Reader;
 use crate::wire::packet::{Packet, PacketKind};
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 
 /// Packets of one kind from one peer, in order. Iterate to take them.
 ///
@@ -27,8 +28,86 @@ pub struct Received {
 
 #[derive(Clone, Debug, PartialEq)]
 enum Packets {
-    /// Whole frames (kind, length, body) one after another, checked.
+    /// Whole frames (kind, length, body), one after another.
     Frames(Bytes),
-    /// One body that came in fragments.
+    /// One body that came in parts.
     Whole(Option<Bytes>),
+}
+
+impl Received {
+    /// A run of whole frames of one kind. Their bodies were checked by [`Packet::decode`] unless every body is valid.
+    pub(crate) fn frames(
+        peer: PeerId,
+        conn: ConnId,
+        kind: PacketKind,
+        lane: Lane,
+        run: &[u8],
+    ) -> Self {
+        let bytes = u32::try_from(run.len()).unwrap_or(u32::MAX);
+        Self {
+            peer,
+            conn,
+            kind,
+            lane,
+            bytes,
+            packets: Packets::Frames(Bytes::copy_from_slice(run)),
+        }
+    }
+
+    /// One packet that came in parts and counts for `bytes`.
+    pub(crate) fn whole(
+        peer: PeerId,
+        conn: ConnId,
+        kind: PacketKind,
+        lane: Lane,
+        bytes: u32,
+        body: Bytes,
+    ) -> Self {
+        Self { peer, conn, kind, lane, bytes, packets: Packets::Whole(Some(body)) }
+    }
+
+    fn next_body(&mut self) -> Option<Bytes> {
+        let frames = match &mut self.packets {
+            Packets::Whole(body) => return body.take(),
+            Packets::Frames(frames) => frames,
+        };
+        let mut from = Reader::new(frames);
+        from.u8("frame").ok()?;
+        let length = usize::try_from(from.varint("frame length").ok()?).ok()?;
+        let head = frames.len().saturating_sub(from.rest().len());
+        if from.rest().len() < length {
+            return None;
+        }
+        frames.advance(head);
+        Some(frames.split_to(length))
+    }
+}
+
+impl Iterator for Received {
+    type Item = Packet;
+
+    fn next(&mut self) -> Option<Packet> {
+        let body = self.next_body()?;
+        // Bodies were checked when they came, so this doesn't fail; if it did, the batch would end here.
+        Packet::decode(self.kind, &body).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::channel::frame::put_frame;
+    use alloc::vec::Vec;
+
+    #[test]
+    fn a_batch_gives_its_packets_in_order() {
+        let mut run = Vec::new();
+        for text in [&b"one"[..], b"", b"three"] {
+            put_frame(&mut run, PacketKind::PureMessage.to_wire(), text);
+        }
+        let kind = PacketKind::PureMessage;
+        let batch = Received::frames(PeerId([1; 32]), ConnId(1), kind, Lane::Message, &run);
+        let texts: Vec<_> = batch.map(|packet| packet.payload().cloned().unwrap()).collect();
+        assert_eq!(texts, [&b"one"[..], b"", b"three"]);
+    }
 }

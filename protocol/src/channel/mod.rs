@@ -1,3 +1,10 @@
-//! A connection's life: dialling, the handshake, the open channel, closing.
+//! A connection's life: the handshake, then the open channel with its records, frames and lanes.
 
+pub(crate) mod frame;
+pub(crate) mod handshake;
 pub mod noise;
+pub(crate) mod open;
+pub(crate) mod queue;
+pub(crate) mod record;
+
+pub use queue::MessageBatch;

@@ -1,3 +1,4 @@
 //! Who is known, blocked, allowed and trusted.
 
+pub(crate) mod book;
 pub mod lists;

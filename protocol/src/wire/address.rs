@@ -1,7 +1,7 @@
 //! Addresses of peers, tagged by kind. A kind that this version doesn't know is skipped, so that later transports and
 //! relays break no format.
 
-use super::codec::{Malformed, Reader, put_prefixed, put_varint};
+use super::codec::{Malformed, Reader, put_varint};
 use crate::id::PeerId;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -113,7 +113,7 @@ pub fn decode_endpoints(from: &mut Reader<'_>) -> Result<Vec<Endpoint>, Malforme
 #[cfg(test)]
 pub(crate) fn put_unknown(out: &mut Vec<u8>, kind: u8, body: &[u8]) {
     out.push(kind);
-    put_prefixed(out, body);
+    super::codec::put_prefixed(out, body);
 }
 
 #[cfg(test)]

@@ -273,6 +273,13 @@ impl Packet {
         }
     }
 
+    /// How many bytes the body has.
+    pub fn body_bytes(&self) -> usize {
+        let mut head = Vec::new();
+        self.encode_head(&mut head);
+        head.len().saturating_add(self.payload().map_or(0, Bytes::len))
+    }
+
     /// The whole body in one piece.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();

@@ -1,0 +1,363 @@
+//! The handshake: Noise XX with the identity bound to the static key, and the negotiation of version and cipher inside
+//! the transcript (`docs/wire.md`, "Handshake").
+
+use super::noise::{self, NoiseError, StaticKey};
+use super::open::Established;
+use super::record::Half;
+use crate::config::Config;
+use crate::crypto::{Aead, Crypto};
+use crate::error::{DialError, Violation};
+use crate::id::{NetworkName, PeerId, PublicKey, Signature};
+use crate::wire::codec::{Malformed, Reader, put_prefixed};
+use alloc::vec::Vec;
+use core::mem;
+
+/// What the initiator's stream begins with.
+const MAGIC: [u8; 4] = *b"P2P\x01";
+/// The version that this code speaks.
+const VERSION: u8 = 1;
+/// The longest handshake message that is taken.
+const MESSAGE_BYTES_MAX: usize = 512;
+/// A message of length zero is a refusal: one byte says why, in the clear and without proof.
+const REFUSED_OTHER_NETWORK: u8 = 1;
+const REFUSED_INCOMPATIBLE: u8 = 2;
+
+/// This node's keys, and what every handshake says about them.
+pub(crate) struct Me<C: Crypto> {
+    pub(crate) id: PeerId,
+    pub(crate) key: PublicKey,
+    pub(crate) signing: C::SigningKey,
+    /// Names this run of the node.
+    pub(crate) start_nonce: u64,
+    pub(crate) network_tag: [u8; 8],
+    static_key: StaticKey<C>,
+    /// Made once: the identity vouches for the static key of this run.
+    static_signature: Signature,
+    prologue: Vec<u8>,
+    aeads: Vec<Aead>,
+}
+
+impl<C: Crypto> Me<C> {
+    pub(crate) fn new(crypto: &mut C, config: &Config, seed: &[u8; 32], start_nonce: u64) -> Self {
+        let signing = crypto.signing_key(seed);
+        let key = crypto.public_key(&signing);
+        let static_key = StaticKey::generate(crypto);
+        let network_tag = config.network.tag();
+        let vow = vow(&network_tag, &static_key.public);
+        let static_signature = crypto.sign(&signing, &vow);
+        let aeads = crypto.aeads().to_vec();
+        Self {
+            id: PeerId::of(&key),
+            key,
+            signing,
+            start_nonce,
+            network_tag,
+            static_key,
+            static_signature,
+            prologue: prologue(&config.network),
+            aeads,
+        }
+    }
+
+    fn introduction(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(104);
+        out.extend_from_slice(&self.key.0);
+        out.extend_from_slice(&self.static_signature.0);
+        out.extend_from_slice(&self.start_nonce.to_be_bytes());
+        out
+    }
+
+    /// AES only where both sides' hardware prefers it: the slower side sets the pace.
+    fn choose(&self, offered: &[u8]) -> Option<Aead> {
+        let theirs: Vec<Aead> = offered.iter().filter_map(|byte| Aead::from_wire(*byte)).collect();
+        let favourite = self.aeads.first().copied()?;
+        if theirs.first() == Some(&favourite) {
+            return Some(favourite);
+        }
+        let mutual = |aead: &Aead| self.aeads.contains(aead) && theirs.contains(aead);
+        [Aead::ChaCha20Poly1305, Aead::Aes256Gcm].into_iter().find(mutual)
+    }
+}
+
+/// What both sides must agree on before anything is said: bound into the transcript, never sent.
+fn prologue(network: &NetworkName) -> Vec<u8> {
+    let mut out = Vec::from(*b"p2pnet handshake v1\0");
+    put_prefixed(&mut out, network.as_str().as_bytes());
+    out
+}
+
+/// The words by which an identity vouches for a static key.
+fn vow(network_tag: &[u8; 8], static_public: &[u8; 32]) -> Vec<u8> {
+    let mut out = Vec::from(*b"p2pnet static key v1\0");
+    out.extend_from_slice(network_tag);
+    out.extend_from_slice(static_public);
+    out
+}
+
+/// An identity whose hold on its static key is proved.
+struct Introduction {
+    peer: PeerId,
+    start_nonce: u64,
+}
+
+impl Introduction {
+    fn read<C: Crypto>(
+        crypto: &C,
+        me: &Me<C>,
+        from: &mut Reader<'_>,
+        static_public: &[u8; 32],
+    ) -> Result<Self, Violation> {
+        let key = PublicKey(from.array("identity key")?);
+        let signature = Signature(from.array("identity signature")?);
+        let start_nonce = from.u64("start nonce")?;
+        if crypto.verify(&key, &vow(&me.network_tag, static_public), &signature) {
+            Ok(Self { peer: PeerId::of(&key), start_nonce })
+        } else {
+            Err(Violation::BadIdentity)
+        }
+    }
+}
+
+/// A handshake under way. Each state holds only what its next step needs.
+enum State<C: Crypto> {
+    Initiated { sent: noise::Sent1<C> },
+    AwaitsMagic,
+    Awaits1,
+    Awaits3 { sent: noise::Sent2<C>, aead: Aead },
+    Over,
+}
+
+/// One side of a handshake, fed with bytes in whatever pieces they come.
+pub(crate) struct Handshake<C: Crypto> {
+    state: State<C>,
+    partial: Vec<u8>,
+}
+
+/// Whom a handshake reached, before this side has shown itself.
+pub(crate) struct Answerer {
+    pub(crate) peer: PeerId,
+    pub(crate) start_nonce: u64,
+}
+
+impl<C: Crypto> Handshake<C> {
+    /// Begins as initiator; what must be sent is appended to `out`.
+    pub(crate) fn initiate(crypto: &mut C, me: &Me<C>, out: &mut Vec<u8>) -> Self {
+        let mut offer = Vec::from(me.network_tag);
+        put_prefixed(&mut offer, &[VERSION]);
+        let aeads: Vec<u8> = me.aeads.iter().map(|aead| aead.to_wire()).collect();
+        put_prefixed(&mut offer, &aeads);
+        out.extend_from_slice(&MAGIC);
+        let mut message = Vec::new();
+        let state = match noise::write_1(crypto, &me.prologue, &offer, &mut message) {
+            Ok(sent) => State::Initiated { sent },
+            Err(_) => State::Over,
+        };
+        put_message(out, &message);
+        Self { state, partial: Vec::new() }
+    }
+
+    /// Begins as responder.
+    pub(crate) const fn respond() -> Self {
+        Self { state: State::AwaitsMagic, partial: Vec::new() }
+    }
+
+    /// Takes bytes from the stream. When the handshake is done it gives the channel's keys and how many of `bytes` were
+    /// its own; the rest belongs to the channel. `judge` may refuse the answering peer before this side shows itself.
+    /// On a refusal worth telling, what tells it is appended to `out`.
+    pub(crate) fn on_bytes(
+        &mut self,
+        crypto: &mut C,
+        me: &Me<C>,
+        bytes: &[u8],
+        out: &mut Vec<u8>,
+        judge: impl FnOnce(&Answerer) -> Result<(), DialError>,
+    ) -> Result<Option<(Established<C>, usize)>, DialError> {
+        let mut judge = Some(judge);
+        let mut used = 0usize;
+        loop {
+            let want = self.wanted()?;
+            let have = self.partial.len();
+            if have < want {
+                let rest = bytes.get(used..).unwrap_or_default();
+                let piece =
+                    rest.get(..want.saturating_sub(have).min(rest.len())).unwrap_or_default();
+                if piece.is_empty() {
+                    return Ok(None);
+                }
+                self.partial.extend_from_slice(piece);
+                used = used.saturating_add(piece.len());
+                self.check_magic()?;
+                continue;
+            }
+            let mut message = mem::take(&mut self.partial);
+            if let Some(done) = self.step(crypto, me, &mut message, out, &mut judge)? {
+                return Ok(Some((done, used)));
+            }
+        }
+    }
+
+    /// How many bytes the next step needs, header included.
+    fn wanted(&self) -> Result<usize, DialError> {
+        if matches!(self.state, State::AwaitsMagic) {
+            return Ok(MAGIC.len());
+        }
+        let Some(header) = self.partial.first_chunk::<2>() else { return Ok(2) };
+        match usize::from(u16::from_be_bytes(*header)) {
+            0 => Ok(3),
+            length if length > MESSAGE_BYTES_MAX => {
+                Err(DialError::Violation(Violation::TooLong("handshake message")))
+            }
+            length => Ok(length.saturating_add(2)),
+        }
+    }
+
+    /// Refuses a foreign stream at its first wrong byte.
+    fn check_magic(&self) -> Result<(), DialError> {
+        if matches!(self.state, State::AwaitsMagic) && !MAGIC.starts_with(&self.partial) {
+            return Err(DialError::Violation(Violation::NotP2pnet));
+        }
+        Ok(())
+    }
+
+    fn step(
+        &mut self,
+        crypto: &mut C,
+        me: &Me<C>,
+        message: &mut [u8],
+        out: &mut Vec<u8>,
+        judge: &mut Option<impl FnOnce(&Answerer) -> Result<(), DialError>>,
+    ) -> Result<Option<Established<C>>, DialError> {
+        let body = message.get_mut(2..).unwrap_or_default();
+        match mem::replace(&mut self.state, State::Over) {
+            State::AwaitsMagic => {
+                self.state = State::Awaits1;
+                Ok(None)
+            }
+            State::Initiated { sent } => {
+                if let &mut [reason] = body {
+                    return Err(refusal(reason));
+                }
+                let judge = judge.take();
+                initiator_finishes(crypto, me, sent, body, out, judge).map(Some)
+            }
+            State::Awaits1 => {
+                self.state = responder_answers(crypto, me, body, out)?;
+                Ok(None)
+            }
+            State::Awaits3 { sent, aead } => {
+                responder_finishes(crypto, me, sent, aead, body).map(Some)
+            }
+            State::Over => Err(DialError::Violation(Violation::Unexpected("handshake message"))),
+        }
+    }
+}
+
+fn put_message(out: &mut Vec<u8>, message: &[u8]) {
+    let length = u16::try_from(message.len()).unwrap_or(u16::MAX);
+    out.extend_from_slice(&length.to_be_bytes());
+    out.extend_from_slice(message);
+}
+
+fn refusal(reason: u8) -> DialError {
+    match reason {
+        REFUSED_OTHER_NETWORK => DialError::OtherNetwork,
+        REFUSED_INCOMPATIBLE => DialError::Incompatible,
+        _ => DialError::Violation(Violation::Malformed(Malformed("refusal"))),
+    }
+}
+
+fn responder_answers<C: Crypto>(
+    crypto: &mut C,
+    me: &Me<C>,
+    message: &mut [u8],
+    out: &mut Vec<u8>,
+) -> Result<State<C>, DialError> {
+    let mut refuse = |reason, error| {
+        out.extend_from_slice(&[0, 0, reason]);
+        Err(error)
+    };
+    let (read, offer) = noise::read_1(&me.prologue, message)?;
+    let mut offer = Reader::new(offer);
+    if offer.array::<8>("network tag").map_err(Violation::from)? != me.network_tag {
+        return refuse(REFUSED_OTHER_NETWORK, DialError::OtherNetwork);
+    }
+    let versions = offer.prefixed(32, "versions").map_err(Violation::from)?;
+    let aeads = offer.prefixed(32, "ciphers").map_err(Violation::from)?;
+    let (Some(aead), true) = (me.choose(aeads), versions.contains(&VERSION)) else {
+        return refuse(REFUSED_INCOMPATIBLE, DialError::Incompatible);
+    };
+    let mut payload = Vec::with_capacity(106);
+    payload.extend_from_slice(&[VERSION, aead.to_wire()]);
+    payload.extend_from_slice(&me.introduction());
+    let mut answer = Vec::with_capacity(256);
+    let sent = read.write_2(crypto, &me.static_key, &payload, &mut answer)?;
+    put_message(out, &answer);
+    Ok(State::Awaits3 { sent, aead })
+}
+
+fn initiator_finishes<C: Crypto>(
+    crypto: &mut C,
+    me: &Me<C>,
+    sent: noise::Sent1<C>,
+    message: &mut [u8],
+    out: &mut Vec<u8>,
+    judge: Option<impl FnOnce(&Answerer) -> Result<(), DialError>>,
+) -> Result<Established<C>, DialError> {
+    let (read, payload) = sent.read_2(crypto, message)?;
+    let mut payload = Reader::new(payload);
+    let version = payload.u8("version").map_err(Violation::from)?;
+    let aead = Aead::from_wire(payload.u8("cipher").map_err(Violation::from)?);
+    let aead = aead.filter(|aead| me.aeads.contains(aead) && version == VERSION);
+    let aead = aead.ok_or(Violation::BadChoice)?;
+    let who = Introduction::read(crypto, me, &mut payload, read.remote_static())?;
+    if let Some(judge) = judge {
+        judge(&Answerer { peer: who.peer, start_nonce: who.start_nonce })?;
+    }
+    let mut last = Vec::with_capacity(192);
+    let keys = read.write_3(crypto, &me.static_key, &me.introduction(), &mut last)?;
+    put_message(out, &last);
+    Ok(established(crypto, who, keys, aead))
+}
+
+fn responder_finishes<C: Crypto>(
+    crypto: &C,
+    me: &Me<C>,
+    sent: noise::Sent2<C>,
+    aead: Aead,
+    message: &mut [u8],
+) -> Result<Established<C>, DialError> {
+    let (keys, payload) = sent.read_3(crypto, message)?;
+    let who = Introduction::read(crypto, me, &mut Reader::new(payload), &keys.remote_static)?;
+    Ok(established(crypto, who, keys, aead))
+}
+
+fn established<C: Crypto>(
+    crypto: &C,
+    who: Introduction,
+    keys: noise::Finished,
+    aead: Aead,
+) -> Established<C> {
+    Established {
+        peer: who.peer,
+        start_nonce: who.start_nonce,
+        transcript: keys.transcript,
+        seal: Half::new(crypto, aead, &keys.send_key),
+        open: Half::new(crypto, aead, &keys.receive_key),
+    }
+}
+
+impl From<NoiseError> for DialError {
+    fn from(error: NoiseError) -> Self {
+        Self::Violation(match error {
+            NoiseError::TooShort => Violation::Malformed(Malformed("handshake message")),
+            NoiseError::TooLong => Violation::TooLong("handshake message"),
+            NoiseError::BadTag | NoiseError::WeakKey => Violation::BadTag,
+        })
+    }
+}
+
+impl From<Violation> for DialError {
+    fn from(violation: Violation) -> Self {
+        Self::Violation(violation)
+    }
+}

@@ -1,0 +1,651 @@
+//! An open channel: records in and out, lanes, credit, signs of life. It knows one stream and nothing of the node.
+
+use super::frame::{self, Frame, Open, lane_of};
+use super::queue::{MessageBatch, SendQueue};
+use super::record::{HEADER_BYTES, Half, PLAIN_BYTES_MAX, RECORD_BYTES_MAX, TAG_BYTES};
+use crate::config::Lane;
+use crate::crypto::Crypto;
+use crate::error::Violation;
+use crate::id::{ConnId, PeerId};
+use crate::limits::Limits;
+use crate::received::Received;
+use crate::time::{Duration, Instant};
+use crate::wire::codec::{Malformed, Reader};
+use crate::wire::packet::{DisconnectReason, IdentityPacket, Packet, PacketKind, PeerGroupPacket};
+use alloc::vec::Vec;
+use bytes::{Bytes, BytesMut};
+use core::mem;
+
+/// What a channel tells the node about the bytes it was given.
+#[derive(Debug)]
+pub(crate) enum ChannelEffect {
+    /// The other side lets us in.
+    Opened(Open),
+    /// Packets for the application.
+    Received(Received),
+    /// Packets that the gate turned away.
+    Refused { kind: PacketKind, count: u64 },
+    /// How the peer describes itself.
+    Identity(IdentityPacket),
+    /// Peers that the peer knows.
+    PeerGroup(PeerGroupPacket),
+    /// The peer ends the channel.
+    Goodbye(DisconnectReason),
+    /// The first ping was answered, or a later one: the round trip took so long.
+    RoundTrip,
+}
+
+/// The kinds of packet that the gate lets in at present.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Passes(u8);
+
+impl Passes {
+    /// The kinds for which `pass` holds.
+    pub(crate) fn new(mut pass: impl FnMut(PacketKind) -> bool) -> Self {
+        let bits = PacketKind::ALL.into_iter().filter(|kind| pass(*kind)).map(Self::bit);
+        Self(bits.fold(0, |all, bit| all | bit))
+    }
+
+    fn bit(kind: PacketKind) -> u8 {
+        1 << (kind.to_wire() & 7)
+    }
+
+    pub(crate) fn has(self, kind: PacketKind) -> bool {
+        self.0 & Self::bit(kind) != 0
+    }
+}
+
+/// Counters of one channel (feature C6).
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) bytes_sent: u64,
+    pub(crate) bytes_received: u64,
+    pub(crate) packets_sent: u64,
+    pub(crate) packets_received: u64,
+}
+
+/// A packet that comes in parts.
+#[derive(Debug)]
+struct Assembly {
+    kind: PacketKind,
+    total: usize,
+    body: Vec<u8>,
+    cost: u32,
+}
+
+/// One payload lane, inbound.
+#[derive(Debug)]
+struct LaneIn {
+    lane: Lane,
+    window: u64,
+    /// Bytes received so far, headers included, and how far we let the peer go.
+    received: u64,
+    granted: u64,
+    /// Bytes that the application has not given back.
+    unreleased: u64,
+    assembly: Option<Assembly>,
+    credit_due: bool,
+}
+
+impl LaneIn {
+    fn new(lane: Lane, window: u32) -> Self {
+        let window = u64::from(window);
+        Self {
+            lane,
+            window,
+            received: 0,
+            granted: 0,
+            unreleased: 0,
+            assembly: None,
+            credit_due: false,
+        }
+    }
+
+    fn take(&mut self, bytes: usize) -> Result<(), Violation> {
+        self.received = self.received.saturating_add(bytes as u64);
+        self.unreleased = self.unreleased.saturating_add(bytes as u64);
+        if self.received > self.granted {
+            Err(Violation::CreditExceeded(self.lane))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn release(&mut self, bytes: u64) {
+        self.unreleased = self.unreleased.saturating_sub(bytes);
+        let reach = self.received.saturating_sub(self.unreleased).saturating_add(self.window);
+        // A quarter of the window at a time: rarely enough to cost nothing, soon enough never to stall.
+        if reach.saturating_sub(self.granted) >= self.window / 4 {
+            self.credit_due = true;
+        }
+    }
+
+    fn credit(&mut self) -> u64 {
+        self.credit_due = false;
+        self.granted = self.received.saturating_sub(self.unreleased).saturating_add(self.window);
+        self.granted
+    }
+}
+
+/// One channel, after the handshake.
+pub(crate) struct Channel<C: Crypto> {
+    pub(crate) peer: PeerId,
+    pub(crate) conn: ConnId,
+    /// The handshake's transcript hash: what proofs of membership are bound to.
+    pub(crate) transcript: [u8; 32],
+    /// Names the peer's present run.
+    pub(crate) start_nonce: u64,
+    pub(crate) counts: Counts,
+    pub(crate) last_heard: Instant,
+    pub(crate) last_payload: Instant,
+    pub(crate) round_trip: Option<Duration>,
+    seal: Half<C>,
+    open: Half<C>,
+    partial: Vec<u8>,
+    queue: SendQueue,
+    message: LaneIn,
+    bulk: LaneIn,
+    passes: Passes,
+    packet_bytes_max: usize,
+    peer_packet_bytes_max: usize,
+    ping: Option<u32>,
+    pong: Option<u32>,
+    pinged: Option<(u32, Instant)>,
+    farewell: Option<DisconnectReason>,
+    ended: bool,
+}
+
+/// What the handshake hands over.
+pub(crate) struct Established<C: Crypto> {
+    pub(crate) peer: PeerId,
+    pub(crate) start_nonce: u64,
+    pub(crate) transcript: [u8; 32],
+    pub(crate) seal: Half<C>,
+    pub(crate) open: Half<C>,
+}
+
+impl<C: Crypto> Channel<C> {
+    pub(crate) fn new(from: Established<C>, conn: ConnId, limits: &Limits, now: Instant) -> Self {
+        Self {
+            peer: from.peer,
+            conn,
+            transcript: from.transcript,
+            start_nonce: from.start_nonce,
+            counts: Counts::default(),
+            last_heard: now,
+            last_payload: now,
+            round_trip: None,
+            seal: from.seal,
+            open: from.open,
+            partial: Vec::new(),
+            queue: SendQueue::default(),
+            message: LaneIn::new(Lane::Message, limits.message_window_bytes),
+            bulk: LaneIn::new(Lane::Bulk, limits.bulk_window_bytes),
+            passes: Passes::default(),
+            packet_bytes_max: limits.packet_bytes_max as usize,
+            peer_packet_bytes_max: 0,
+            ping: None,
+            pong: None,
+            pinged: None,
+            farewell: None,
+            ended: false,
+        }
+    }
+
+    // Sending.
+
+    /// Lets the other side in: tells what this side takes and what it can prove. With `holds` the payload lanes stay
+    /// shut until [`open_lanes`](Self::open_lanes).
+    pub(crate) fn admit(&mut self, listen_port: u16, proofs: Vec<u8>, holds: bool) {
+        for lane in [&mut self.message, &mut self.bulk] {
+            lane.granted = if holds { 0 } else { lane.window };
+        }
+        let window = |lane: &LaneIn| u32::try_from(lane.granted).unwrap_or(u32::MAX);
+        let open = Open {
+            packet_bytes_max: u32::try_from(self.packet_bytes_max).unwrap_or(u32::MAX),
+            message_credit: window(&self.message),
+            bulk_credit: window(&self.bulk),
+            listen_port,
+            proofs,
+        };
+        let mut frame = Vec::new();
+        open.put(&mut frame);
+        self.queue.push_control(frame);
+    }
+
+    /// Lets payload come if it was held back.
+    pub(crate) fn open_lanes(&mut self) {
+        for lane in [&mut self.message, &mut self.bulk] {
+            lane.credit_due |= lane.granted == 0;
+        }
+    }
+
+    /// The longest packet that both sides take.
+    pub(crate) fn packet_bytes_max(&self) -> usize {
+        self.packet_bytes_max.min(self.peer_packet_bytes_max)
+    }
+
+    pub(crate) fn push(&mut self, packet: &Packet) {
+        self.queue.push(packet);
+        self.counts.packets_sent = self.counts.packets_sent.saturating_add(1);
+    }
+
+    pub(crate) fn push_batch(&mut self, batch: MessageBatch) {
+        self.counts.packets_sent =
+            self.counts.packets_sent.saturating_add(u64::from(batch.count()));
+        self.queue.push_batch(batch);
+    }
+
+    pub(crate) fn queued_bytes(&self) -> usize {
+        self.queue.bytes()
+    }
+
+    pub(crate) fn unsent(&self) -> u64 {
+        self.queue.packets()
+    }
+
+    /// Says goodbye once everything queued has been sent.
+    pub(crate) fn say_goodbye(&mut self, reason: DisconnectReason) {
+        self.farewell.get_or_insert(reason);
+    }
+
+    /// Whether everything has been handed out, the goodbye included.
+    pub(crate) const fn is_flushed(&self) -> bool {
+        self.ended
+    }
+
+    /// Asks for a sign of life.
+    pub(crate) fn ping(&mut self, now: Instant) {
+        let number = self.pinged.map_or(1, |(number, _)| number.wrapping_add(1));
+        self.pinged = Some((number, now));
+        self.ping = Some(number);
+    }
+
+    /// Whether [`poll_write`](Self::poll_write) would give something.
+    pub(crate) fn wants_write(&self) -> bool {
+        self.has_signals() || self.queue.is_ready() || self.goodbye_due()
+    }
+
+    fn has_signals(&self) -> bool {
+        self.ping.is_some()
+            || self.pong.is_some()
+            || self.message.credit_due
+            || self.bulk.credit_due
+    }
+
+    fn goodbye_due(&self) -> bool {
+        self.farewell.is_some() && !self.ended && self.queue.is_empty()
+    }
+
+    /// Appends records to `out`, at least one if anything can be sent, and no more than fit in `bytes_max`.
+    pub(crate) fn poll_write(&mut self, crypto: &C, bytes_max: usize, out: &mut BytesMut) {
+        let start = out.len();
+        loop {
+            let record = out.len();
+            out.extend_from_slice(&[0; HEADER_BYTES]);
+            self.fill_record(out);
+            let empty = record.saturating_add(HEADER_BYTES);
+            if out.len() == empty {
+                out.truncate(record);
+                break;
+            }
+            self.seal.seal(crypto, out, record);
+            if out.len().saturating_sub(start).saturating_add(RECORD_BYTES_MAX) > bytes_max {
+                break;
+            }
+        }
+        let written = out.len().saturating_sub(start) as u64;
+        self.counts.bytes_sent = self.counts.bytes_sent.saturating_add(written);
+    }
+
+    fn fill_record(&mut self, out: &mut BytesMut) {
+        let start = out.len();
+        if self.has_signals() {
+            let mut signals = Vec::with_capacity(48);
+            if let Some(number) = self.ping.take() {
+                frame::put_ping(&mut signals, frame::PING, number);
+            }
+            if let Some(number) = self.pong.take() {
+                frame::put_ping(&mut signals, frame::PONG, number);
+            }
+            for lane in [&mut self.message, &mut self.bulk] {
+                if lane.credit_due {
+                    frame::put_credit(&mut signals, lane.lane, lane.credit());
+                }
+            }
+            out.extend_from_slice(&signals);
+        }
+        self.queue.fill(PLAIN_BYTES_MAX.saturating_sub(out.len().saturating_sub(start)), out);
+        if self.goodbye_due() {
+            let packet = Packet::Disconnect(crate::wire::packet::DisconnectPacket {
+                reason: self.farewell.unwrap_or(DisconnectReason::Requested),
+            });
+            let mut goodbye = Vec::with_capacity(3);
+            frame::put_frame(&mut goodbye, PacketKind::Disconnect.to_wire(), &packet.encode());
+            if out.len().saturating_sub(start).saturating_add(goodbye.len()) <= PLAIN_BYTES_MAX {
+                out.extend_from_slice(&goodbye);
+                self.ended = true;
+            }
+        }
+    }
+
+    // Receiving.
+
+    pub(crate) fn set_passes(&mut self, passes: Passes) {
+        self.passes = passes;
+    }
+
+    pub(crate) fn passes(&self, kind: PacketKind) -> bool {
+        self.passes.has(kind)
+    }
+
+    /// How many bytes may be read from the stream.
+    pub(crate) fn read_window(&self) -> usize {
+        let limit = self
+            .message
+            .window
+            .saturating_add(self.bulk.window)
+            .saturating_add(RECORD_BYTES_MAX as u64);
+        let held = self.message.unreleased.saturating_add(self.bulk.unreleased);
+        usize::try_from(limit.saturating_sub(held)).unwrap_or(usize::MAX)
+    }
+
+    /// The application is done with so many payload bytes.
+    pub(crate) fn consumed(&mut self, lane: Lane, bytes: u32) {
+        match lane {
+            Lane::Message => self.message.release(u64::from(bytes)),
+            Lane::Bulk => self.bulk.release(u64::from(bytes)),
+            Lane::Control => {}
+        }
+    }
+
+    /// Bytes kept for a record or a packet that has not come whole.
+    pub(crate) fn trim(&mut self) {
+        if self.partial.is_empty() {
+            self.partial = Vec::new();
+        }
+    }
+
+    /// Takes bytes from the stream, in whatever pieces they come. Decrypts in place.
+    pub(crate) fn on_stream(
+        &mut self,
+        crypto: &C,
+        now: Instant,
+        mut bytes: &mut [u8],
+        effects: &mut Vec<ChannelEffect>,
+    ) -> Result<(), Violation> {
+        self.counts.bytes_received = self.counts.bytes_received.saturating_add(bytes.len() as u64);
+        self.last_heard = now;
+        while !bytes.is_empty() {
+            if self.partial.is_empty()
+                && let Some(length) = record_length(bytes)?
+                && bytes.len() >= length
+            {
+                let (record, rest) = bytes.split_at_mut_checked(length).unwrap_or_default();
+                bytes = rest;
+                self.on_record(crypto, now, record, effects)?;
+                continue;
+            }
+            // A record that comes in pieces is put together here; only this case copies.
+            let want = record_length(&self.partial)?.unwrap_or(HEADER_BYTES);
+            let missing = want.saturating_sub(self.partial.len()).min(bytes.len());
+            let (head, rest) = bytes.split_at_mut_checked(missing).unwrap_or_default();
+            self.partial.extend_from_slice(head);
+            bytes = rest;
+            if record_length(&self.partial)? == Some(self.partial.len()) {
+                let mut record = mem::take(&mut self.partial);
+                self.on_record(crypto, now, &mut record, effects)?;
+                record.clear();
+                self.partial = record;
+            }
+        }
+        Ok(())
+    }
+
+    fn on_record(
+        &mut self,
+        crypto: &C,
+        now: Instant,
+        record: &mut [u8],
+        effects: &mut Vec<ChannelEffect>,
+    ) -> Result<(), Violation> {
+        let body = record.get_mut(HEADER_BYTES..).unwrap_or_default();
+        let plain = self.open.open(crypto, body).map_err(|_| Violation::BadTag)?;
+        let plain = &*plain;
+        let mut from = Reader::new(plain);
+        let mut run = Run::default();
+        while let Some(frame) = Frame::next(&mut from)? {
+            let Some(kind) = PacketKind::from_wire(frame.kind) else {
+                self.end_run(now, plain, &mut run, effects);
+                self.on_frame(now, frame, effects)?;
+                continue;
+            };
+            check_body(kind, frame.body)?;
+            let end = plain.len().saturating_sub(from.rest().len());
+            if lane_of(kind) == Lane::Control {
+                self.end_run(now, plain, &mut run, effects);
+                self.on_control_packet(now, kind, frame, effects)?;
+            } else {
+                self.lane(kind).take(frame.bytes)?;
+                if run.kind != Some(kind) {
+                    self.end_run(now, plain, &mut run, effects);
+                    run = Run {
+                        kind: Some(kind),
+                        start: end.saturating_sub(frame.bytes),
+                        end,
+                        count: 0,
+                    };
+                }
+                run.end = end;
+                run.count = run.count.saturating_add(1);
+            }
+        }
+        self.end_run(now, plain, &mut run, effects);
+        Ok(())
+    }
+
+    fn lane(&mut self, kind: PacketKind) -> &mut LaneIn {
+        if lane_of(kind) == Lane::Bulk { &mut self.bulk } else { &mut self.message }
+    }
+
+    /// Hands over the packets of one kind that stood in a row, or turns them away.
+    fn end_run(
+        &mut self,
+        now: Instant,
+        plain: &[u8],
+        run: &mut Run,
+        effects: &mut Vec<ChannelEffect>,
+    ) {
+        let Some(kind) = run.kind.take() else { return };
+        let frames = plain.get(run.start..run.end).unwrap_or_default();
+        if !self.may_deliver(kind) {
+            self.lane(kind).release(frames.len() as u64);
+            effects.push(ChannelEffect::Refused { kind, count: run.count });
+            return;
+        }
+        self.last_payload = now;
+        self.counts.packets_received = self.counts.packets_received.saturating_add(run.count);
+        if kind == PacketKind::PeerGroup {
+            self.tell_peer_groups(frames, effects);
+        }
+        let received = Received::frames(self.peer, self.conn, kind, lane_of(kind), frames);
+        effects.push(ChannelEffect::Received(received));
+    }
+
+    fn may_deliver(&self, kind: PacketKind) -> bool {
+        self.passes.has(kind) && self.farewell.is_none()
+    }
+
+    fn tell_peer_groups(&self, frames: &[u8], effects: &mut Vec<ChannelEffect>) {
+        let mut from = Reader::new(frames);
+        while let Ok(Some(frame)) = Frame::next(&mut from) {
+            let body = Bytes::copy_from_slice(frame.body);
+            if let Ok(Packet::PeerGroup(group)) = Packet::decode(PacketKind::PeerGroup, &body) {
+                effects.push(ChannelEffect::PeerGroup(group));
+            }
+        }
+    }
+
+    fn on_control_packet(
+        &mut self,
+        now: Instant,
+        kind: PacketKind,
+        frame: Frame<'_>,
+        effects: &mut Vec<ChannelEffect>,
+    ) -> Result<(), Violation> {
+        let body = Bytes::copy_from_slice(frame.body);
+        let packet = Packet::decode(kind, &body)?;
+        if let Packet::Disconnect(packet) = packet {
+            effects.push(ChannelEffect::Goodbye(packet.reason));
+            return Ok(());
+        }
+        if !self.may_deliver(kind) {
+            effects.push(ChannelEffect::Refused { kind, count: 1 });
+            return Ok(());
+        }
+        self.last_payload = now;
+        self.counts.packets_received = self.counts.packets_received.saturating_add(1);
+        if let Packet::Identity(packet) = packet {
+            effects.push(ChannelEffect::Identity(packet));
+        }
+        let bytes = u32::try_from(frame.bytes).unwrap_or(u32::MAX);
+        let received = Received::whole(self.peer, self.conn, kind, Lane::Control, bytes, body);
+        effects.push(ChannelEffect::Received(received));
+        Ok(())
+    }
+
+    fn on_frame(
+        &mut self,
+        now: Instant,
+        frame: Frame<'_>,
+        effects: &mut Vec<ChannelEffect>,
+    ) -> Result<(), Violation> {
+        match frame.kind {
+            frame::PING => self.pong = Some(frame::parse_ping(frame.body)?),
+            frame::PONG => {
+                let number = frame::parse_ping(frame.body)?;
+                if let Some((sent, at)) = self.pinged
+                    && sent == number
+                {
+                    self.round_trip = Some(now.since(at));
+                    effects.push(ChannelEffect::RoundTrip);
+                }
+            }
+            frame::CREDIT => {
+                let (lane, limit) = frame::parse_credit(frame.body)?;
+                self.queue.on_credit(lane, limit);
+            }
+            frame::OPEN => {
+                if self.peer_packet_bytes_max != 0 {
+                    return Err(Violation::Unexpected("second open frame"));
+                }
+                let open = Open::parse(frame.body)?;
+                self.peer_packet_bytes_max = (open.packet_bytes_max as usize).max(1);
+                self.queue.on_credit(Lane::Message, u64::from(open.message_credit));
+                self.queue.on_credit(Lane::Bulk, u64::from(open.bulk_credit));
+                effects.push(ChannelEffect::Opened(open));
+            }
+            frame::FIRST => self.on_first(frame)?,
+            frame::NEXT => self.on_next(now, frame, effects)?,
+            kind if kind >= frame::SKIPPABLE => {}
+            kind => return Err(Violation::UnknownPacket(kind)),
+        }
+        Ok(())
+    }
+
+    fn on_first(&mut self, frame: Frame<'_>) -> Result<(), Violation> {
+        let (kind, total, part) = frame::parse_first(frame.body)?;
+        let total = total as usize;
+        if total > self.packet_bytes_max {
+            return Err(Violation::TooLong("packet"));
+        }
+        if lane_of(kind) == Lane::Control || part.len() >= total {
+            return Err(Violation::Unexpected("first part"));
+        }
+        let lane = self.lane(kind);
+        lane.take(frame.bytes)?;
+        if lane.assembly.is_some() {
+            return Err(Violation::Unexpected("first part within a packet"));
+        }
+        let mut body = Vec::with_capacity(total);
+        body.extend_from_slice(part);
+        let cost = u32::try_from(frame.bytes).unwrap_or(u32::MAX);
+        lane.assembly = Some(Assembly { kind, total, body, cost });
+        Ok(())
+    }
+
+    fn on_next(
+        &mut self,
+        now: Instant,
+        frame: Frame<'_>,
+        effects: &mut Vec<ChannelEffect>,
+    ) -> Result<(), Violation> {
+        let (number, part) = frame.body.split_first().ok_or(Malformed("next part"))?;
+        let lane = match number {
+            1 => &mut self.message,
+            2 => &mut self.bulk,
+            _ => return Err(Malformed("lane").into()),
+        };
+        lane.take(frame.bytes)?;
+        let Some(assembly) = &mut lane.assembly else {
+            return Err(Violation::Unexpected("next part without a first"));
+        };
+        if part.is_empty() || part.len() > assembly.total.saturating_sub(assembly.body.len()) {
+            return Err(Violation::TooLong("packet part"));
+        }
+        assembly.body.extend_from_slice(part);
+        assembly.cost =
+            assembly.cost.saturating_add(u32::try_from(frame.bytes).unwrap_or(u32::MAX));
+        if assembly.body.len() < assembly.total {
+            return Ok(());
+        }
+        let Some(whole) = lane.assembly.take() else { return Ok(()) };
+        check_body(whole.kind, &whole.body)?;
+        if !self.may_deliver(whole.kind) {
+            self.lane(whole.kind).release(u64::from(whole.cost));
+            effects.push(ChannelEffect::Refused { kind: whole.kind, count: 1 });
+            return Ok(());
+        }
+        self.last_payload = now;
+        self.counts.packets_received = self.counts.packets_received.saturating_add(1);
+        let body = Bytes::from(whole.body);
+        if whole.kind == PacketKind::PeerGroup
+            && let Ok(Packet::PeerGroup(group)) = Packet::decode(whole.kind, &body)
+        {
+            effects.push(ChannelEffect::PeerGroup(group));
+        }
+        let lane = lane_of(whole.kind);
+        let received = Received::whole(self.peer, self.conn, whole.kind, lane, whole.cost, body);
+        effects.push(ChannelEffect::Received(received));
+        Ok(())
+    }
+}
+
+/// Packets of one kind that stand in a row in a record.
+#[derive(Debug, Default)]
+struct Run {
+    kind: Option<PacketKind>,
+    start: usize,
+    end: usize,
+    count: u64,
+}
+
+/// Refuses a body that is no packet of its kind, without building the packet where that can be told at a glance.
+fn check_body(kind: PacketKind, body: &[u8]) -> Result<(), Malformed> {
+    match kind {
+        PacketKind::PureMessage | PacketKind::TrustStep => Ok(()),
+        PacketKind::DataTransmission if body.first().is_some_and(|format| *format <= 2) => Ok(()),
+        _ => Packet::decode(kind, &Bytes::copy_from_slice(body)).map(|_| ()),
+    }
+}
+
+/// The length of the record that `bytes` begins with, header and tag included; `None` if the header isn't whole.
+fn record_length(bytes: &[u8]) -> Result<Option<usize>, Violation> {
+    let Some(header) = bytes.first_chunk() else { return Ok(None) };
+    let length = usize::from(u16::from_be_bytes(*header));
+    if length <= TAG_BYTES {
+        return Err(Malformed("record length").into());
+    }
+    let whole = length.saturating_add(HEADER_BYTES);
+    if whole > RECORD_BYTES_MAX { Err(Violation::TooLong("record")) } else { Ok(Some(whole)) }
+}

@@ -1,0 +1,86 @@
+//! Records: the encrypted pieces of a stream. A two-byte length, the ciphertext, a tag (`docs/wire.md`, "Records").
+
+use crate::crypto::{Aead, BadTag, Crypto, Nonce, Tag};
+use crate::hash::derive;
+use bytes::BytesMut;
+use zeroize::Zeroizing;
+
+/// The most plaintext bytes of one record. Sixteen kibibytes stay in the first-level cache while they are copied,
+/// encrypted and parsed.
+pub(crate) const PLAIN_BYTES_MAX: usize = 16_384;
+/// The length prefix.
+pub(crate) const HEADER_BYTES: usize = 2;
+/// The tag.
+pub(crate) const TAG_BYTES: usize = 16;
+/// The largest record on the wire.
+pub(crate) const RECORD_BYTES_MAX: usize = HEADER_BYTES + PLAIN_BYTES_MAX + TAG_BYTES;
+/// After so many records a direction takes its next key: 2²⁰ full records are 16 GiB, far below AES-GCM's bounds.
+const REKEY_AFTER: u64 = 1 << 20;
+
+/// One direction of a channel: a key and the number of the next record.
+pub(crate) struct Half<C: Crypto> {
+    aead: Aead,
+    key: Zeroizing<[u8; 32]>,
+    cipher: C::Cipher,
+    next: u64,
+}
+
+impl<C: Crypto> Half<C> {
+    /// Keys one direction from the handshake's output, bound to the chosen cipher.
+    pub(crate) fn new(crypto: &C, aead: Aead, chain: &[u8; 32]) -> Self {
+        let label: &[u8] = match aead {
+            Aead::Aes256Gcm => b"p2pnet record v1 aes-256-gcm",
+            Aead::ChaCha20Poly1305 => b"p2pnet record v1 chacha20-poly1305",
+        };
+        let key = derive(chain, label);
+        Self { aead, cipher: crypto.cipher(aead, &key), key, next: 0 }
+    }
+
+    fn nonce(&self) -> Nonce {
+        let [a, b, c, d, e, f, g, h] = self.next.to_be_bytes();
+        [0, 0, 0, 0, a, b, c, d, e, f, g, h]
+    }
+
+    fn advance(&mut self, crypto: &C) {
+        self.next = self.next.saturating_add(1);
+        if self.next == REKEY_AFTER {
+            self.key = derive(&self.key, b"p2pnet rekey v1");
+            self.cipher = crypto.cipher(self.aead, &self.key);
+            self.next = 0;
+        }
+    }
+
+    /// Turns what was appended to `out` from `start` on (a header's room and at most [`PLAIN_BYTES_MAX`] bytes of
+    /// plaintext) into a record.
+    pub(crate) fn seal(&mut self, crypto: &C, out: &mut BytesMut, start: usize) {
+        let Some((header, plain)) =
+            out.get_mut(start..).and_then(|record| record.split_first_chunk_mut())
+        else {
+            return;
+        };
+        let length = plain.len().saturating_add(TAG_BYTES);
+        debug_assert!(
+            length <= PLAIN_BYTES_MAX + TAG_BYTES,
+            "a record is never too long: {length}"
+        );
+        *header = u16::try_from(length).unwrap_or(u16::MAX).to_be_bytes();
+        let nonce = self.nonce();
+        let tag = crypto.seal(&self.cipher, &nonce, &[], plain);
+        out.extend_from_slice(&tag);
+        self.advance(crypto);
+    }
+
+    /// Decrypts a record's body (ciphertext and tag) in place and gives its plaintext.
+    pub(crate) fn open<'a>(
+        &mut self,
+        crypto: &C,
+        body: &'a mut [u8],
+    ) -> Result<&'a mut [u8], BadTag> {
+        let (text, tag) = body.split_last_chunk_mut::<TAG_BYTES>().ok_or(BadTag)?;
+        let tag: Tag = *tag;
+        let nonce = self.nonce();
+        crypto.open(&self.cipher, &nonce, &[], text, &tag)?;
+        self.advance(crypto);
+        Ok(text)
+    }
+}

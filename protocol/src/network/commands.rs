@@ -1,0 +1,377 @@
+//! What the application wants: commands. A refused command has changed nothing.
+
+use super::PeerNetwork;
+use super::connection::{Link, Phase, Stage};
+use crate::channel::queue::MessageBatch;
+use crate::config::Trust;
+use crate::crypto::Crypto;
+use crate::error::{CloseReason, CommandError, DialError, SendError};
+use crate::id::{ConnId, PeerId};
+use crate::io::{BlockTarget, Event, Output, RoutineChange, TrustChange};
+use crate::net::canonical;
+use crate::time::Instant;
+use crate::wire::packet::{DisconnectReason, Packet, PacketKind};
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+
+/// Commands.
+impl<C: Crypto> PeerNetwork<C> {
+    /// Dials `to`; with `expect`, only that identity will do. The peer is dialled again when it is lost.
+    ///
+    /// # Errors
+    /// [`CommandError`] if a limit is reached, the peer or address is blocked, a channel to the expected peer is open,
+    /// or the node is shutting down.
+    pub fn connect(
+        &mut self,
+        now: Instant,
+        to: SocketAddr,
+        expect: Option<PeerId>,
+    ) -> Result<ConnId, CommandError> {
+        self.cx.at(now);
+        if expect == Some(self.me.id) {
+            return Err(CommandError::Oneself);
+        }
+        let to = canonical(to);
+        if let Some(known) = expect.and_then(|peer| self.book.get(&peer)) {
+            if known.conn.is_some() {
+                return Err(CommandError::AlreadyConnected);
+            }
+            if let Some(dial) = known.dialing {
+                return Ok(dial);
+            }
+        }
+        let conn = self.dial(to, expect, true)?;
+        if let Some(peer) = expect {
+            let (known, _) = self.book.hear(self.cx.now, peer);
+            known.manual = true;
+            known.hold_until = None;
+            known.add_address(to);
+        }
+        Ok(conn)
+    }
+
+    /// Ends the channel to `peer`: what is queued is sent first. The peer is not dialled again by itself.
+    ///
+    /// # Errors
+    /// [`CommandError::NotConnected`] if there is none.
+    pub fn disconnect(
+        &mut self,
+        now: Instant,
+        peer: &PeerId,
+        reason: DisconnectReason,
+    ) -> Result<(), CommandError> {
+        self.cx.at(now);
+        let known = self.book.get_mut(peer).ok_or(CommandError::NotConnected)?;
+        let conn = known.conn.ok_or(CommandError::NotConnected)?;
+        known.manual = false;
+        self.close_link(conn, CloseReason::Local(reason));
+        Ok(())
+    }
+
+    /// Queues one packet for one peer.
+    ///
+    /// # Errors
+    /// [`SendError`]: not connected, not allowed by the gate, too large, or no room for now.
+    pub fn send(&mut self, now: Instant, peer: &PeerId, packet: &Packet) -> Result<(), SendError> {
+        self.cx.at(now);
+        let queue_max = self.cx.limits.send_queue_bytes_max as usize;
+        let (conn, link) = self.open_link(peer, packet.kind())?;
+        let bytes = packet.body_bytes();
+        if bytes > link.channel.packet_bytes_max() {
+            return Err(SendError::TooLarge);
+        }
+        if link.channel.queued_bytes().saturating_add(bytes) > queue_max {
+            link.send_blocked = true;
+            return Err(SendError::QueueFull);
+        }
+        link.channel.push(packet);
+        self.announce_write(conn);
+        Ok(())
+    }
+
+    /// Queues many messages at once.
+    ///
+    /// # Errors
+    /// [`SendError`], with the batch left to the caller.
+    pub fn send_batch(
+        &mut self,
+        now: Instant,
+        peer: &PeerId,
+        batch: &mut MessageBatch,
+    ) -> Result<(), SendError> {
+        self.cx.at(now);
+        let queue_max = self.cx.limits.send_queue_bytes_max as usize;
+        let (conn, link) = self.open_link(peer, PacketKind::PureMessage)?;
+        if link.channel.queued_bytes().saturating_add(batch.bytes()) > queue_max
+            && link.channel.queued_bytes() > 0
+        {
+            link.send_blocked = true;
+            return Err(SendError::QueueFull);
+        }
+        link.channel.push_batch(core::mem::take(batch));
+        self.announce_write(conn);
+        Ok(())
+    }
+
+    /// The open channel to a peer, if the gate lets this kind of packet pass.
+    fn open_link(
+        &mut self,
+        peer: &PeerId,
+        kind: PacketKind,
+    ) -> Result<(ConnId, &mut Link<C>), SendError> {
+        let conn =
+            self.book.get(peer).and_then(|known| known.conn).ok_or(SendError::NotConnected)?;
+        let link = self.conns.get_mut(&conn).and_then(|connection| connection.link_mut());
+        let link = link.ok_or(SendError::NotConnected)?;
+        let open = link.is_open() || (link.handshaking && kind == PacketKind::TrustStep);
+        if !open || link.stage == Stage::Closing {
+            return Err(SendError::NotConnected);
+        }
+        if !link.channel.passes(kind) || kind == PacketKind::Disconnect {
+            return Err(SendError::NotAllowed);
+        }
+        Ok((conn, link))
+    }
+
+    /// Queues one packet for every open channel, and tells what became of it for each. The payload is shared.
+    pub fn send_all(
+        &mut self,
+        now: Instant,
+        packet: &Packet,
+    ) -> Vec<(PeerId, Result<(), SendError>)> {
+        self.cx.at(now);
+        let open = self.conns.values().filter_map(|connection| connection.link());
+        let peers: Vec<_> =
+            open.filter(|link| link.is_open()).map(|link| link.channel.peer).collect();
+        peers.into_iter().map(|peer| (peer, self.send(now, &peer, packet))).collect()
+    }
+
+    /// How many more bytes [`send`](Self::send) takes for this peer now.
+    pub fn send_room(&self, peer: &PeerId) -> usize {
+        let conn = self.book.get(peer).and_then(|known| known.conn);
+        let link = conn.and_then(|conn| self.conns.get(&conn)).and_then(|conn| conn.link());
+        let queue_max = self.cx.limits.send_queue_bytes_max as usize;
+        link.map_or(0, |link| queue_max.saturating_sub(link.channel.queued_bytes()))
+    }
+
+    /// Turns an identity, an address or a prefix away from now on; channels that it covers end at once.
+    ///
+    /// # Errors
+    /// [`CommandError::LimitReached`] if so much is blocked already.
+    pub fn block(&mut self, now: Instant, target: BlockTarget) -> Result<(), CommandError> {
+        self.cx.at(now);
+        if self.lists.block(target)? {
+            self.cx.tell(Event::ListsChanged);
+        }
+        self.end_blocked();
+        Ok(())
+    }
+
+    /// Ends every connection that the lists cover.
+    pub(super) fn end_blocked(&mut self) {
+        let covered = |connection: &super::connection::Connection<C>| {
+            let peer = connection.link().map(|link| link.channel.peer).or(connection.expect);
+            self.lists.is_blocked(peer.as_ref(), Some(connection.at.ip()))
+        };
+        let blocked: Vec<_> = self
+            .conns
+            .iter()
+            .filter(|(_, connection)| covered(connection))
+            .map(|(conn, _)| *conn)
+            .collect();
+        for conn in blocked {
+            let open = self.conns.get(&conn).is_some_and(|connection| connection.link().is_some());
+            if open {
+                self.close_link(conn, CloseReason::Local(DisconnectReason::Blocked));
+            } else {
+                self.fail(conn, DialError::Blocked);
+            }
+        }
+    }
+
+    /// Lifts a block. Lifting one that there isn't changes nothing.
+    ///
+    /// # Errors
+    /// None at present.
+    pub fn unblock(&mut self, now: Instant, target: BlockTarget) -> Result<(), CommandError> {
+        self.cx.at(now);
+        if self.lists.unblock(target) {
+            self.cx.tell(Event::ListsChanged);
+            if let BlockTarget::Peer(peer) = target
+                && let Some(known) = self.book.get_mut(&peer)
+            {
+                known.hold_until = None;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts an identity on the list of trusted ones and raises its channel.
+    ///
+    /// # Errors
+    /// [`CommandError::LimitReached`] if the list is full.
+    pub fn trust(&mut self, now: Instant, peer: PeerId) -> Result<(), CommandError> {
+        self.cx.at(now);
+        if self.lists.trust(peer)? {
+            self.cx.tell(Event::ListsChanged);
+        }
+        if let Some(known) = self.book.get_mut(&peer) {
+            known.hold_until = None;
+        }
+        if let Some(conn) = self.conn_of(&peer) {
+            self.change_trust(conn, Trust::Trusted, TrustChange::Listed);
+        }
+        Ok(())
+    }
+
+    /// Takes an identity off that list and demotes its channel.
+    ///
+    /// # Errors
+    /// None at present.
+    pub fn untrust(&mut self, now: Instant, peer: PeerId) -> Result<(), CommandError> {
+        self.cx.at(now);
+        if self.lists.untrust(&peer) {
+            self.cx.tell(Event::ListsChanged);
+        }
+        if let Some(conn) = self.conn_of(&peer) {
+            self.change_trust(conn, Trust::Authenticated, TrustChange::Listed);
+        }
+        Ok(())
+    }
+
+    pub(super) fn conn_of(&self, peer: &PeerId) -> Option<ConnId> {
+        self.book.get(peer).and_then(|known| known.conn)
+    }
+
+    /// Lets a pending peer in.
+    ///
+    /// # Errors
+    /// [`CommandError::NotPending`] if it doesn't wait.
+    pub fn accept(&mut self, now: Instant, peer: &PeerId) -> Result<(), CommandError> {
+        self.cx.at(now);
+        let conn = self.pending.remove(peer).ok_or(CommandError::NotPending)?;
+        self.admit(conn);
+        Ok(())
+    }
+
+    /// Turns a pending peer away.
+    ///
+    /// # Errors
+    /// [`CommandError::NotPending`] if it doesn't wait.
+    pub fn refuse(&mut self, now: Instant, peer: &PeerId) -> Result<(), CommandError> {
+        self.cx.at(now);
+        let conn = self.pending.remove(peer).ok_or(CommandError::NotPending)?;
+        self.close_link(conn, CloseReason::Local(DisconnectReason::NotAccepted));
+        Ok(())
+    }
+
+    /// The application's trust handshake sets a peer's trust for now.
+    ///
+    /// # Errors
+    /// [`CommandError::NotConnected`] if there is no channel.
+    pub fn set_trust(
+        &mut self,
+        now: Instant,
+        peer: &PeerId,
+        trust: Trust,
+    ) -> Result<(), CommandError> {
+        self.cx.at(now);
+        let conn = self.conn_of(peer).ok_or(CommandError::NotConnected)?;
+        self.change_trust(conn, trust.max(Trust::Authenticated), TrustChange::Application);
+        Ok(())
+    }
+
+    /// The application's trust handshake is over: with a level of trust, or with none and the channel ends.
+    ///
+    /// # Errors
+    /// [`CommandError::NotConnected`] if there is no channel.
+    pub fn finish_trust_handshake(
+        &mut self,
+        now: Instant,
+        peer: &PeerId,
+        trust: Option<Trust>,
+    ) -> Result<(), CommandError> {
+        self.cx.at(now);
+        let conn = self.conn_of(peer).ok_or(CommandError::NotConnected)?;
+        self.finish_trust(conn, trust.map(|trust| trust.max(Trust::Authenticated)));
+        Ok(())
+    }
+
+    /// Turns the acceptance of incoming connections on or off. Open channels stay.
+    pub fn set_accept_inbound(&mut self, now: Instant, accept: bool) {
+        self.cx.at(now);
+        self.config.accept_inbound = accept;
+        self.announce_port();
+    }
+
+    /// Sets the textual identifier that is sent to peers from now on; a label and never a proof.
+    ///
+    /// # Errors
+    /// [`CommandError::OutOfRange`] if it is too long, or if the node is anonymous and it isn't empty.
+    pub fn set_label(&mut self, now: Instant, label: &str) -> Result<(), CommandError> {
+        self.cx.at(now);
+        let long = label.len() > crate::wire::packet::IdentityPacket::LABEL_BYTES_MAX;
+        if long || (self.config.anonymous && !label.is_empty()) {
+            return Err(CommandError::OutOfRange("label"));
+        }
+        self.config.label = label.into();
+        Ok(())
+    }
+
+    /// Changes a routine.
+    ///
+    /// # Errors
+    /// [`CommandError`] if the name is missing or taken, or a value is out of its range.
+    pub fn routine(
+        &mut self,
+        now: Instant,
+        name: &str,
+        change: RoutineChange,
+    ) -> Result<(), CommandError> {
+        self.cx.at(now);
+        self.routines.apply(self.cx.now, name, change)
+    }
+
+    /// Ends everything gracefully: what is queued is sent, peers are told, streams are closed.
+    /// [`is_finished`](Self::is_finished) tells when it is done; [`Timing::linger`](crate::Timing::linger) bounds it.
+    pub fn shutdown(&mut self, now: Instant) {
+        self.cx.at(now);
+        if core::mem::replace(&mut self.shutting_down, true) {
+            return;
+        }
+        self.announce_port();
+        let all: Vec<_> = self.conns.keys().copied().collect();
+        for conn in all {
+            match self.conns.get(&conn).map(|connection| &connection.phase) {
+                Some(Phase::Open(_)) => {
+                    self.close_link(conn, CloseReason::Local(DisconnectReason::ShuttingDown));
+                }
+                Some(Phase::Handshaking(_)) => self.fail(conn, DialError::Cancelled),
+                Some(Phase::Dialing) => {
+                    let refusal = self.conns.get(&conn).is_some_and(|conn| !conn.early.is_empty());
+                    if !refusal {
+                        self.fail(conn, DialError::Cancelled);
+                    }
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// Whether [`shutdown`](Self::shutdown) has run its course: every connection is gone.
+    pub fn is_finished(&self) -> bool {
+        self.shutting_down && self.conns.is_empty()
+    }
+
+    /// The application is done with so many payload bytes of a [`Received`](crate::Received).
+    pub fn consumed(&mut self, now: Instant, conn: ConnId, lane: crate::config::Lane, bytes: u32) {
+        self.cx.at(now);
+        let Some(link) = self.link_mut(conn) else { return };
+        let before = link.channel.read_window();
+        link.channel.consumed(lane, bytes);
+        if before == 0 && link.channel.read_window() > 0 {
+            self.cx.push(Output::ReadReady(conn));
+        }
+        self.announce_write(conn);
+    }
+}

@@ -1,0 +1,149 @@
+//! A connection: one byte stream, from the wish to dial or the accept to its end.
+
+use crate::channel::handshake::Handshake;
+use crate::channel::open::Channel;
+use crate::config::Trust;
+use crate::crypto::Crypto;
+use crate::error::CloseReason;
+use crate::id::PeerId;
+use crate::io::Direction;
+use crate::time::Instant;
+use crate::timers::TimerKey;
+use crate::wire::packet::PacketKind;
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+
+pub(crate) struct Connection<C: Crypto> {
+    pub(crate) at: SocketAddr,
+    pub(crate) direction: Direction,
+    /// The identity that the dial was for.
+    pub(crate) expect: Option<PeerId>,
+    /// The application asked for this dial.
+    pub(crate) manual: bool,
+    pub(crate) phase: Phase<C>,
+    /// The phase's timer.
+    pub(crate) timer: Option<TimerKey>,
+    /// Handshake bytes to write.
+    pub(crate) early: Vec<u8>,
+    /// The adapter knows that there is something to write.
+    pub(crate) write_announced: bool,
+}
+
+/// Where a connection is in its life. Each phase has only what makes sense in it.
+pub(crate) enum Phase<C: Crypto> {
+    /// Waits for its stream.
+    Dialing,
+    /// Proves identities.
+    Handshaking(Box<Handshake<C>>),
+    /// Has a channel, perhaps a closing one.
+    Open(Box<Link<C>>),
+}
+
+/// A channel and what the node thinks of its peer.
+pub(crate) struct Link<C: Crypto> {
+    pub(crate) channel: Channel<C>,
+    pub(crate) stage: Stage,
+    pub(crate) opened: Instant,
+    pub(crate) trust: Trust,
+    /// The peer's proofs of membership, encoded, once it has let us in.
+    pub(crate) theirs: Option<Vec<u8>>,
+    /// The application has been told of this channel.
+    pub(crate) announced: bool,
+    /// The application's own trust handshake is under way.
+    pub(crate) handshaking: bool,
+    pub(crate) settle: Option<TimerKey>,
+    /// Why the channel is closing.
+    pub(crate) reason: Option<CloseReason>,
+    /// `Output::Close` is out: nothing more is written.
+    pub(crate) close_sent: bool,
+    /// A send was refused for want of room.
+    pub(crate) send_blocked: bool,
+    pub(crate) refused: Refused,
+    pub(crate) rate: Rate,
+}
+
+/// How far a channel has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Waits for the application to accept the peer.
+    Pending,
+    /// Let in from this side; waits for the other.
+    Opening,
+    /// Open on both sides; trust is being settled by the application's handshake.
+    Settling,
+    /// Open.
+    Established,
+    /// On its way out.
+    Closing,
+}
+
+/// Packets that the gate turned away and nobody was told of yet.
+#[derive(Debug, Default)]
+pub(crate) struct Refused {
+    pub(crate) untold: BTreeMap<PacketKind, u64>,
+    pub(crate) told: Option<Instant>,
+}
+
+/// How fast packets come (feature N9): a bucket of one second's worth.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Rate {
+    pub(crate) seen: u64,
+    pub(crate) debt_nanos: u64,
+    pub(crate) at: Instant,
+    pub(crate) paused: bool,
+}
+
+impl<C: Crypto> Link<C> {
+    pub(crate) fn new(channel: Channel<C>, stage: Stage, now: Instant) -> Self {
+        Self {
+            channel,
+            stage,
+            opened: now,
+            trust: Trust::Authenticated,
+            theirs: None,
+            announced: false,
+            handshaking: false,
+            settle: None,
+            reason: None,
+            close_sent: false,
+            send_blocked: false,
+            refused: Refused::default(),
+            rate: Rate { at: now, ..Rate::default() },
+        }
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self.stage, Stage::Settling | Stage::Established) && self.announced
+    }
+}
+
+impl<C: Crypto> Connection<C> {
+    pub(crate) fn new(at: SocketAddr, direction: Direction, expect: Option<PeerId>) -> Self {
+        Self {
+            at,
+            direction,
+            expect,
+            manual: false,
+            phase: Phase::Dialing,
+            timer: None,
+            early: Vec::new(),
+            write_announced: false,
+        }
+    }
+
+    pub(crate) fn link(&self) -> Option<&Link<C>> {
+        if let Phase::Open(link) = &self.phase { Some(link) } else { None }
+    }
+
+    pub(crate) fn link_mut(&mut self) -> Option<&mut Link<C>> {
+        if let Phase::Open(link) = &mut self.phase { Some(link) } else { None }
+    }
+
+    pub(crate) fn wants_write(&self) -> bool {
+        let channel =
+            self.link().is_some_and(|link| !link.close_sent && link.channel.wants_write());
+        !self.early.is_empty() || channel
+    }
+}

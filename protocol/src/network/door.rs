@@ -1,0 +1,68 @@
+//! The recorder's door: inputs as data, for simulators, fuzzers and replay.
+
+use super::PeerNetwork;
+use crate::crypto::Crypto;
+use crate::error::CommandError;
+use crate::io::{Command, Input};
+use crate::time::Instant;
+
+impl<C: Crypto> PeerNetwork<C> {
+    /// Hands an input to its method. What the method would return shows in the outputs or is dropped.
+    pub fn handle(&mut self, now: Instant, input: Input) {
+        match input {
+            Input::Listening { listener, at } => self.handle_listening(now, listener, at),
+            Input::Incoming { listener, from } => {
+                self.handle_incoming(now, listener, from);
+            }
+            Input::Connected { conn, local } => self.handle_connected(now, conn, local),
+            Input::Stream { conn, mut bytes } => self.handle_stream(now, conn, &mut bytes),
+            Input::Closed { conn, cause } => self.handle_closed(now, conn, cause),
+            Input::Datagram { from, bytes } => self.handle_datagram(now, from, &bytes),
+            Input::Answer { request, answer } => self.handle_answer(now, request, answer),
+            Input::Interfaces(interfaces) => self.handle_interfaces(now, &interfaces),
+            Input::WallTime(unix) => self.handle_wall_time(now, unix),
+            Input::Timeout => self.handle_timeout(now),
+            Input::PollWrite { conn, bytes_max } => {
+                self.poll_write(conn, bytes_max as usize);
+            }
+            Input::Command(command) => {
+                // A recording has the command; whether it was refused follows from the state.
+                let _refused = self.command(now, command);
+            }
+            Input::Consumed { conn, lane, bytes } => self.consumed(now, conn, lane, bytes),
+        }
+    }
+
+    /// Hands a command to its method.
+    ///
+    /// # Errors
+    /// What the method gives.
+    pub fn command(&mut self, now: Instant, command: Command) -> Result<(), CommandError> {
+        match command {
+            Command::Connect { to, expect } => self.connect(now, to, expect).map(|_| ()),
+            Command::Disconnect { peer, reason } => self.disconnect(now, &peer, reason),
+            Command::Send { peer, packet } => Ok(self.send(now, &peer, &packet)?),
+            Command::SendAll { packet } => {
+                self.send_all(now, &packet);
+                Ok(())
+            }
+            Command::Block(target) => self.block(now, target),
+            Command::Unblock(target) => self.unblock(now, target),
+            Command::Trust(peer) => self.trust(now, peer),
+            Command::Untrust(peer) => self.untrust(now, peer),
+            Command::Accept(peer) => self.accept(now, &peer),
+            Command::Refuse(peer) => self.refuse(now, &peer),
+            Command::SetTrust { peer, trust } => self.set_trust(now, &peer, trust),
+            Command::FinishTrust { peer, trust } => self.finish_trust_handshake(now, &peer, trust),
+            Command::AcceptInbound(accept) => {
+                self.set_accept_inbound(now, accept);
+                Ok(())
+            }
+            Command::Routine { name, change } => self.routine(now, &name, change),
+            Command::Shutdown => {
+                self.shutdown(now);
+                Ok(())
+            }
+        }
+    }
+}

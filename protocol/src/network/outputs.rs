@@ -1,0 +1,91 @@
+//! What the world shall do: outputs.
+
+use super::PeerNetwork;
+use super::connection::{Phase, Stage};
+use crate::crypto::Crypto;
+use crate::id::ConnId;
+use crate::io::{Deadline, Event, Output, Why};
+use alloc::vec::Vec;
+use bytes::Bytes;
+
+/// Outputs.
+impl<C: Crypto> PeerNetwork<C> {
+    /// The next thing to do, in order.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        let (output, relieved) = self.cx.pop();
+        if relieved {
+            let open = |(conn, connection): (&ConnId, &super::connection::Connection<C>)| {
+                connection.link().map(|_| *conn)
+            };
+            let resumed: Vec<_> = self.conns.iter().filter_map(open).collect();
+            for conn in resumed {
+                self.cx.push(Output::ReadReady(conn));
+            }
+        }
+        output
+    }
+
+    /// The next bytes to write on a stream: at most `bytes_max`, but at least one whole record if anything waits.
+    /// `None` until the next [`Output::WriteReady`].
+    pub fn poll_write(&mut self, conn: ConnId, bytes_max: usize) -> Option<Bytes> {
+        let connection = self.conns.get_mut(&conn)?;
+        let chunk = &mut self.chunk;
+        chunk.clear();
+        chunk.reserve(bytes_max.clamp(1 << 10, 1 << 20));
+        chunk.extend_from_slice(&connection.early);
+        connection.early = Vec::new();
+        let mut told = None;
+        if let Phase::Open(link) = &mut connection.phase
+            && !link.close_sent
+        {
+            let room = bytes_max.saturating_sub(chunk.len());
+            link.channel.poll_write(&self.crypto, room, chunk);
+            if link.channel.is_flushed() {
+                link.close_sent = true;
+                self.cx.push(Output::Close(conn));
+            }
+            let half = (self.cx.limits.send_queue_bytes_max / 2) as usize;
+            if link.send_blocked
+                && link.channel.queued_bytes() <= half
+                && link.stage != Stage::Closing
+            {
+                link.send_blocked = false;
+                told = Some(link.channel.peer);
+            }
+        }
+        if let Some(peer) = told {
+            self.cx.tell(Event::SendReady { peer });
+        }
+        if chunk.is_empty() {
+            connection.write_announced = false;
+            return None;
+        }
+        Some(chunk.split().freeze())
+    }
+
+    /// How many bytes may be read from a stream now; 0 is "pause until [`Output::ReadReady`]".
+    pub fn read_window(&self, conn: ConnId) -> usize {
+        const HANDSHAKE_BYTES: usize = 4096;
+        let Some(connection) = self.conns.get(&conn) else { return 0 };
+        if self.cx.is_crowded() {
+            return 0;
+        }
+        match &connection.phase {
+            Phase::Dialing => 0,
+            Phase::Handshaking(_) => HANDSHAKE_BYTES,
+            Phase::Open(link) if link.rate.paused => 0,
+            Phase::Open(link) => link.channel.read_window(),
+        }
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout), and why. While outputs wait that is now.
+    pub fn poll_timeout(&self) -> Option<Deadline> {
+        if self.cx.has_outputs() {
+            return Some(Deadline { at: self.cx.now, why: Why::OutputsWaiting });
+        }
+        let timer = self.cx.timers.next().map(|(at, what)| Deadline { at, why: what.why() });
+        let beacon = self.lan_deadline().map(|at| Deadline { at, why: Why::Beacon });
+        let routine = self.routines.next_deadline().map(|at| Deadline { at, why: Why::Routine });
+        [timer, beacon, routine].into_iter().flatten().min_by_key(|deadline| deadline.at)
+    }
+}

@@ -1,0 +1,193 @@
+//! Known peers: who was heard of, where they can be dialled, and when to try again.
+
+use crate::id::{ConnId, PeerId};
+use crate::time::{Duration, Instant};
+use crate::timers::TimerKey;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::{string::String, vec::Vec};
+use core::net::SocketAddr;
+
+/// Dial addresses kept for one peer, the most recent first.
+const ADDRESSES_MAX: usize = 4;
+
+/// One known peer.
+#[derive(Debug)]
+pub(crate) struct Known {
+    pub(crate) addresses: Vec<SocketAddr>,
+    pub(crate) label: String,
+    pub(crate) listen_port: Option<u16>,
+    /// The connection that carries this peer's channel, from a proved identity to its end.
+    pub(crate) conn: Option<ConnId>,
+    /// A dial under way that expects this peer.
+    pub(crate) dialing: Option<ConnId>,
+    /// The application asked for this peer: dial again when it is lost.
+    pub(crate) manual: bool,
+    /// Discovery asked for this peer: likewise.
+    pub(crate) automatic: bool,
+    /// Dials that failed in a row.
+    pub(crate) attempts: u32,
+    pub(crate) redial: Option<TimerKey>,
+    /// When it was last dialled.
+    pub(crate) dialed: Option<Instant>,
+    /// Until then it is not dialled unless the application asks.
+    pub(crate) hold_until: Option<Instant>,
+    heard: Instant,
+}
+
+impl Known {
+    fn new(now: Instant) -> Self {
+        Self {
+            addresses: Vec::new(),
+            label: String::new(),
+            listen_port: None,
+            conn: None,
+            dialing: None,
+            manual: false,
+            automatic: false,
+            attempts: 0,
+            redial: None,
+            dialed: None,
+            hold_until: None,
+            heard: now,
+        }
+    }
+
+    pub(crate) const fn is_wanted(&self) -> bool {
+        self.manual || self.automatic
+    }
+
+    const fn is_busy(&self) -> bool {
+        self.conn.is_some() || self.dialing.is_some() || self.manual
+    }
+
+    /// Remembers where the peer can be dialled. True if that is news.
+    pub(crate) fn add_address(&mut self, at: SocketAddr) -> bool {
+        if self.addresses.first() == Some(&at) {
+            return false;
+        }
+        let known = self.addresses.iter().position(|address| *address == at);
+        if let Some(position) = known {
+            self.addresses.remove(position);
+        }
+        self.addresses.insert(0, at);
+        self.addresses.truncate(ADDRESSES_MAX);
+        known.is_none()
+    }
+
+    /// The address for the next dial: the most recent first, the others in turn when it fails.
+    pub(crate) fn next_address(&self) -> Option<SocketAddr> {
+        let turn = usize::try_from(self.attempts).unwrap_or(0).checked_rem(self.addresses.len())?;
+        self.addresses.get(turn).copied()
+    }
+}
+
+/// How long to wait before dial number `attempts` (from 0): doubling from `min` to `max`.
+pub(crate) fn backoff(attempts: u32, min: Duration, max: Duration) -> Duration {
+    min.saturating_mul(1u32.checked_shl(attempts.min(31)).unwrap_or(u32::MAX)).min(max)
+}
+
+/// The known peers, at most a given number of them.
+#[derive(Debug)]
+pub(crate) struct Book {
+    peers: BTreeMap<PeerId, Known>,
+    /// Peers by when they were last heard of, for making room.
+    by_heard: BTreeSet<(Instant, PeerId)>,
+    known_peers_max: usize,
+}
+
+impl Book {
+    pub(crate) fn new(known_peers_max: u32) -> Self {
+        Self {
+            peers: BTreeMap::new(),
+            by_heard: BTreeSet::new(),
+            known_peers_max: known_peers_max as usize,
+        }
+    }
+
+    pub(crate) fn get(&self, peer: &PeerId) -> Option<&Known> {
+        self.peers.get(peer)
+    }
+
+    pub(crate) fn get_mut(&mut self, peer: &PeerId) -> Option<&mut Known> {
+        self.peers.get_mut(peer)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&PeerId, &Known)> {
+        self.peers.iter()
+    }
+
+    /// The entry of a peer that was just heard of; true if it is new. Room for a new one is made by forgetting whoever
+    /// was silent for longest.
+    pub(crate) fn hear(&mut self, now: Instant, peer: PeerId) -> (&mut Known, bool) {
+        let new = !self.peers.contains_key(&peer);
+        if new && self.peers.len() >= self.known_peers_max {
+            self.make_room();
+        }
+        let known = self.peers.entry(peer).or_insert_with(|| Known::new(now));
+        self.by_heard.remove(&(known.heard, peer));
+        known.heard = now;
+        self.by_heard.insert((now, peer));
+        (known, new)
+    }
+
+    fn make_room(&mut self) {
+        let is = |peer: &PeerId, test: fn(&Known) -> bool| self.peers.get(peer).is_none_or(test);
+        let idle = |known: &Known| !known.is_busy() && known.redial.is_none();
+        let idle = self.by_heard.iter().copied().find(|(_, peer)| is(peer, idle));
+        // If nobody is idle, whoever waits to be dialled again goes.
+        let waits = |known: &Known| !known.is_busy();
+        let gone = idle.or_else(|| self.by_heard.iter().copied().find(|(_, peer)| is(peer, waits)));
+        if let Some((heard, peer)) = gone {
+            self.by_heard.remove(&(heard, peer));
+            self.peers.remove(&peer);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(n: u8) -> PeerId {
+        PeerId([n; 32])
+    }
+
+    #[test]
+    fn the_longest_silent_idle_peer_makes_room() {
+        let mut book = Book::new(3);
+        let at = |ms| Instant::ZERO + Duration::from_millis(ms);
+        book.hear(at(0), id(0)).0.conn = Some(ConnId(1));
+        book.hear(at(1), id(1));
+        book.hear(at(2), id(2));
+        book.hear(at(3), id(1));
+        assert!(book.hear(at(4), id(3)).1);
+        assert_eq!(book.iter().count(), 3);
+        assert!(book.get(&id(2)).is_none(), "2 was silent for longest and had no channel");
+        assert!(book.get(&id(0)).is_some());
+    }
+
+    #[test]
+    fn addresses_rotate_when_dials_fail() {
+        let mut known = Known::new(Instant::ZERO);
+        let (a, b) = ("192.0.2.1:1".parse().unwrap(), "192.0.2.2:2".parse().unwrap());
+        assert_eq!(known.next_address(), None);
+        assert!(known.add_address(a));
+        assert!(known.add_address(b));
+        assert!(!known.add_address(b));
+        assert_eq!(known.next_address(), Some(b));
+        known.attempts = 1;
+        assert_eq!(known.next_address(), Some(a));
+        for n in 0..10 {
+            known.add_address(SocketAddr::new([192, 0, 2, n].into(), 9));
+        }
+        assert_eq!(known.addresses.len(), ADDRESSES_MAX);
+    }
+
+    #[test]
+    fn backoff_doubles_up_to_its_bound() {
+        let (min, max) = (Duration::from_millis(500), Duration::from_secs(60));
+        assert_eq!(backoff(0, min, max), min);
+        assert_eq!(backoff(3, min, max), Duration::from_secs(4));
+        assert_eq!(backoff(40, min, max), max);
+    }
+}

@@ -1,0 +1,223 @@
+//! Channels between two nodes: messages, splits, order, closing, loss.
+
+mod world;
+
+use p2pnet_protocol::*;
+use world::{Pieces, World, address, quiet};
+
+fn greet(world: &mut World) {
+    let (a, b) = (world.id(0), world.id(1));
+    for n in 0..20 {
+        let (to_b, to_a) = (format!("to b {n}"), format!("to a {n}"));
+        world.nodes[0].send(world.now, &b, &Packet::message(to_b)).unwrap();
+        world.nodes[1].send(world.now, &a, &Packet::message(to_a)).unwrap();
+    }
+    let bulk: Vec<u8> = (0..100_000u32).map(|n| n as u8).collect();
+    world.settle();
+    let refused = world.nodes[0].send(world.now, &b, &Packet::misc_data(bulk));
+    assert_eq!(refused, Err(SendError::NotAllowed), "an untrusted peer gets messages only");
+}
+
+#[test]
+fn two_nodes_prove_themselves_and_talk() {
+    let mut world = World::pair();
+    world.join(0, 1);
+    assert_eq!(world.connected(0), [(world.id(1), Trust::Authenticated)]);
+    assert_eq!(world.connected(1), [(world.id(0), Trust::Authenticated)]);
+    greet(&mut world);
+    let texts: Vec<_> = (0..20).map(|n| format!("to b {n}")).collect();
+    assert_eq!(world.messages(1), texts);
+    assert_eq!(world.messages(0).len(), 20);
+}
+
+#[test]
+fn any_split_of_the_stream_gives_the_same_packets() {
+    let mut reference = World::pair();
+    reference.join(0, 1);
+    greet(&mut reference);
+    for pieces in [Pieces::Of(1), Pieces::Of(2), Pieces::Of(3), Pieces::Of(17), Pieces::Varied(300)]
+    {
+        let mut world = World::pair();
+        world.pieces = pieces;
+        world.join(0, 1);
+        greet(&mut world);
+        for index in [0, 1] {
+            assert_eq!(world.messages(index), reference.messages(index));
+        }
+    }
+}
+
+#[test]
+fn bulk_crosses_whole_between_trusted_peers() {
+    for pieces in [Pieces::Whole, Pieces::Varied(5000)] {
+        let mut open = quiet();
+        open.policies.incoming.trust_authenticated = true;
+        let mut world = World::new(vec![open.clone(), open]);
+        world.pieces = pieces;
+        world.join(0, 1);
+        let b = world.id(1);
+        let payloads: Vec<Vec<u8>> =
+            [0usize, 1, 1023, 1024, 16_383, 16_384, 16_385, 100_000, 131_000]
+                .iter()
+                .map(|length| (0..*length).map(|n| (n * 7) as u8).collect())
+                .collect();
+        for payload in &payloads {
+            world.nodes[0].send(world.now, &b, &Packet::misc_data(payload.clone())).unwrap();
+            world.settle();
+        }
+        let received = world.events[1].iter().filter_map(|event| match event {
+            Event::Received(received) => Some(received.clone()),
+            _ => None,
+        });
+        let got: Vec<_> =
+            received.flatten().filter_map(|p| p.payload().map(|bytes| bytes.to_vec())).collect();
+        assert_eq!(got, payloads);
+        let too_large = Packet::misc_data(vec![0; 200_000]);
+        assert_eq!(world.nodes[0].send(world.now, &b, &too_large), Err(SendError::TooLarge));
+    }
+}
+
+#[test]
+fn a_deaf_receiver_fills_the_senders_queue_and_nothing_more() {
+    let mut world = World::pair();
+    world.deaf[1] = true;
+    world.join(0, 1);
+    let b = world.id(1);
+    let message = Packet::message(vec![b'x'; 1000]);
+    let mut accepted = 0;
+    while world.nodes[0].send(world.now, &b, &message).is_ok() {
+        accepted += 1;
+        world.settle();
+        assert!(accepted < 10_000, "the queue must fill");
+    }
+    assert_eq!(world.nodes[0].send(world.now, &b, &message), Err(SendError::QueueFull));
+    // Credit comes back: everything arrives and the sender is told of the room.
+    world.deaf[1] = false;
+    let held: Vec<_> = world.events[1]
+        .iter()
+        .filter_map(|event| match event {
+            Event::Received(r) => Some((r.conn, r.lane, r.bytes)),
+            _ => None,
+        })
+        .collect();
+    for (conn, lane, bytes) in held {
+        world.nodes[1].consumed(world.now, conn, lane, bytes);
+    }
+    world.settle();
+    assert_eq!(world.messages(1).len(), accepted);
+    assert_eq!(world.saw(0, |event| matches!(event, Event::SendReady { .. })), 1);
+}
+
+#[test]
+fn a_graceful_close_loses_nothing_accepted_and_tells_its_reason() {
+    let mut world = World::pair();
+    world.join(0, 1);
+    let (a, b) = (world.id(0), world.id(1));
+    for n in 0..500 {
+        world.nodes[0].send(world.now, &b, &Packet::message(format!("{n}"))).unwrap();
+    }
+    world.nodes[0].disconnect(world.now, &b, DisconnectReason::Requested).unwrap();
+    world.settle();
+    assert_eq!(world.messages(1).len(), 500);
+    let told = CloseReason::Remote(DisconnectReason::Requested);
+    assert_eq!(
+        world.saw(1, |event| matches!(event, Event::PeerClosed { peer, reason, .. } if *peer == a && *reason == told)),
+        1
+    );
+    assert_eq!(world.saw(0, |event| matches!(event, Event::PeerClosed { unsent: 0, .. })), 1);
+    assert!(world.connected(0).is_empty() && world.connected(1).is_empty());
+    world.pass(Duration::from_secs(300));
+    assert!(world.connected(0).is_empty(), "who was asked to go is not dialled again");
+}
+
+#[test]
+fn a_cut_is_noticed_and_repaired() {
+    let mut world = World::pair();
+    world.join(0, 1);
+    world.cut = true;
+    world.pass(Duration::from_secs(25));
+    for index in [0, 1] {
+        let silent =
+            |event: &Event| matches!(event, Event::PeerClosed { reason: CloseReason::Silent, .. });
+        assert_eq!(world.saw(index, silent), 1, "node {index} notices");
+    }
+    world.cut = false;
+    world.pass(Duration::from_secs(90));
+    assert_eq!(world.connected(0).len(), 1);
+    assert_eq!(world.connected(1).len(), 1);
+}
+
+#[test]
+fn an_idle_channel_stays_and_says_little() {
+    let mut world = World::pair();
+    world.join(0, 1);
+    let before = world.nodes[0].open_peers()[0].stats.bytes_sent;
+    world.pass(Duration::from_secs(600));
+    assert_eq!(world.connected(0).len(), 1);
+    let sent = world.nodes[0].open_peers()[0].stats.bytes_sent - before;
+    assert!(sent < 10_000, "{sent} bytes in ten minutes");
+    assert!(world.nodes[0].open_peers()[0].stats.round_trip_us.is_some());
+}
+
+#[test]
+fn simultaneous_dials_collapse_to_one_channel() {
+    for (first, second) in [(0, 1), (1, 0)] {
+        let mut world = World::pair();
+        let (a, b) = (world.id(0), world.id(1));
+        let expect = [Some(b), Some(a)];
+        for (from, to) in [(first, second), (second, first)] {
+            world.nodes[from].connect(world.now, address(to), expect[from]).unwrap();
+        }
+        world.settle();
+        world.pass(Duration::from_secs(10));
+        for index in [0, 1] {
+            assert_eq!(world.connected(index).len(), 1);
+            let announced = |event: &Event| matches!(event, Event::PeerConnected { .. });
+            assert_eq!(world.saw(index, announced), 1, "node {index} hears of one channel");
+        }
+    }
+}
+
+#[test]
+fn shutdown_tells_every_peer_and_finishes() {
+    let mut world = World::new(vec![quiet(), quiet(), quiet()]);
+    world.join(0, 1);
+    world.join(0, 2);
+    world.nodes[0].shutdown(world.now);
+    world.settle();
+    assert!(world.nodes[0].is_finished());
+    for index in [1, 2] {
+        let told = CloseReason::Remote(DisconnectReason::ShuttingDown);
+        let closed =
+            |event: &Event| matches!(event, Event::PeerClosed { reason, .. } if *reason == told);
+        assert_eq!(world.saw(index, closed), 1);
+    }
+    let refused = world.nodes[0].connect(world.now, address(1), None);
+    assert_eq!(refused, Err(CommandError::ShuttingDown));
+}
+
+#[test]
+fn batches_and_single_messages_arrive_in_order() {
+    let mut world = World::pair();
+    world.join(0, 1);
+    let b = world.id(1);
+    let mut sent = Vec::new();
+    for round in 0..50 {
+        let mut batch = MessageBatch::default();
+        for n in 0..(round * 7) {
+            let text = format!("batch {round} {n}");
+            assert!(batch.push(text.as_bytes()));
+            sent.push(text);
+        }
+        world.nodes[0].send_batch(world.now, &b, &mut batch).unwrap();
+        assert!(batch.is_empty());
+        let text = format!("single {round}");
+        world.nodes[0].send(world.now, &b, &Packet::message(text.clone())).unwrap();
+        sent.push(text);
+        if round % 3 == 0 {
+            world.settle();
+        }
+    }
+    world.settle();
+    assert_eq!(world.messages(1), sent);
+}
