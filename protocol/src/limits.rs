@@ -23,7 +23,7 @@ pub struct Limits {
     pub pending_max: u32,
     /// Channels that are opened without being asked for (LAN discovery).
     pub channels_auto_max: u32,
-    /// Peers that are remembered while not connected.
+    /// Peers that are remembered while not connected, and as many identities heard on the LAN.
     pub known_peers_max: u32,
     /// Blocked identities, addresses and prefixes.
     pub blocked_max: u32,
@@ -159,6 +159,8 @@ impl Limits {
     /// The most bytes that the whole core can take.
     pub fn total_bytes_max(&self) -> u64 {
         const KNOWN_PEER_BYTES: u64 = 512;
+        // 500 measured with trees as full as random keys leave them, 700 with half-empty ones.
+        const NEIGHBOUR_BYTES: u64 = 768;
         const BLOCK_BYTES: u64 = 64;
         const ROUTINE_BYTES: u64 = 256;
         const OUTPUT_BYTES: u64 = 256;
@@ -167,6 +169,7 @@ impl Limits {
         [
             times(self.connections_max, self.connection_bytes_max()),
             times(self.known_peers_max, KNOWN_PEER_BYTES),
+            times(self.known_peers_max, NEIGHBOUR_BYTES),
             times(self.blocked_max, BLOCK_BYTES),
             times(self.routines_max, ROUTINE_BYTES),
             times(self.outputs_max, OUTPUT_BYTES),
