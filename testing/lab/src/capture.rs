@@ -15,8 +15,8 @@ pub struct Capture {
 }
 
 impl Capture {
-    /// Starts to record what passes `filter` (in pcap's language) on the host's interface number `leg`; returns when
-    /// it records.
+    /// Starts to record what leaves the host by its interface number `leg` and passes `filter` (in pcap's language);
+    /// returns when it records.
     ///
     /// # Errors
     /// If tcpdump is missing or refuses the filter.
@@ -26,7 +26,18 @@ impl Capture {
         let mut tcpdump = host
             .command("tcpdump")
             // -Z: Debian's tcpdump would give up root before it opens the file.
-            .args(["-Z", "root", "--immediate-mode", "-U", "-n", "-i", interface, "-w"])
+            .args([
+                "-Z",
+                "root",
+                "--immediate-mode",
+                "-U",
+                "-n",
+                "-Q",
+                "out",
+                "-i",
+                interface,
+                "-w",
+            ])
             .arg(&file)
             .arg(filter)
             .stdin(Stdio::null())

@@ -5,6 +5,7 @@ use crate::lan::{Host, Lab};
 use crate::shell::{Failure, Outcome, output_of};
 use serde_json::Value;
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
@@ -53,6 +54,7 @@ pub struct Node {
     stderr: PathBuf,
     state: PathBuf,
     id: String,
+    port: u16,
     spawned: Instant,
 }
 
@@ -63,15 +65,30 @@ impl Node {
     /// If the program can't be built or started, or says nothing.
     pub fn up(lab: &Lab, host: &Host, spec: &NodeSpec) -> Outcome<Self> {
         let mut node = Self::spawn(lab, host, spec)?;
-        let listening = node.wait("listening", START_MAX, |heard| heard.name() == "listening")?;
-        node.id = listening.text("peer").to_owned();
-        if node.id.len() != 64 {
-            return Err(node.explain(Failure::new(format!("odd `listening`: {}", listening.json))));
-        }
+        node.wait_listening()?;
         Ok(node)
     }
 
-    /// Starts a node without waiting for anything. Its [`id`](Self::id) is empty.
+    /// Waits until a spawned node listens, and learns its id.
+    ///
+    /// # Errors
+    /// If it says nothing, or nothing sensible.
+    pub fn wait_listening(&mut self) -> Outcome<()> {
+        let listening = self.wait("listening", START_MAX, |heard| heard.name() == "listening")?;
+        self.id = listening.text("peer").to_owned();
+        let address: Result<SocketAddr, _> = listening.text("addr").parse();
+        match address {
+            Ok(address) if self.id.len() == 64 => self.port = address.port(),
+            _ => {
+                let odd = Failure::new(format!("odd `listening`: {}", listening.json));
+                return Err(self.explain(odd));
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts a node without waiting for anything. Its [`id`](Self::id) is empty
+    /// until [`wait_listening`](Self::wait_listening).
     ///
     /// # Errors
     /// If the program can't be built or started.
@@ -92,10 +109,9 @@ impl Node {
             command.args(["--bounding-set", "-all", "--inh-caps", "-all", "--no-new-privs"]);
         }
         command.arg("--").arg(program).args(["up", "--json", "--state"]).arg(&state);
+        without_settings(&mut command);
         let mut process = command
             .args(&spec.arguments)
-            // A person's own settings must not leak in.
-            .env_remove("XDG_STATE_HOME")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(std::fs::File::create(&stderr)?)
@@ -103,12 +119,17 @@ impl Node {
         let spawned = Instant::now();
         let stdout = process.stdout.take().ok_or_else(|| Failure::new("no standard output"))?;
         let log = EventLog::follow(stdout);
-        Ok(Self { process, log, stderr, state, id: String::new(), spawned })
+        Ok(Self { process, log, stderr, state, id: String::new(), port: 0, spawned })
     }
 
     /// Its peer id, 64 hex digits.
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// The port that it accepts streams on.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// The moment its process was started.
@@ -187,6 +208,15 @@ impl Node {
         })
     }
 
+    /// Sends that text to that peer, and waits until it has come out there.
+    ///
+    /// # Errors
+    /// If `send` fails or the text doesn't arrive.
+    pub fn say(&self, to: &Self, text: &str, timeout: Duration) -> Outcome<()> {
+        self.command(&["send", "--to", to.id(), text])?;
+        to.wait_message(self.id(), text, timeout).map(drop)
+    }
+
     /// Whether any event so far `matches`.
     pub fn has_heard(&self, matches: impl Fn(&Heard) -> bool) -> bool {
         self.log.all().iter().any(matches)
@@ -199,7 +229,7 @@ impl Node {
     pub fn try_command(&self, arguments: &[&str]) -> Outcome<Output> {
         let mut command = Command::new(program()?);
         command.args(arguments).arg("--state").arg(&self.state).stdin(Stdio::null());
-        Ok(command.output()?)
+        Ok(without_settings(&mut command).output()?)
     }
 
     /// Runs `p2pnet ARGUMENTS --state ITS-DIRECTORY` and gives its output.
@@ -209,7 +239,7 @@ impl Node {
     pub fn command(&self, arguments: &[&str]) -> Outcome<String> {
         let mut command = Command::new(program()?);
         command.args(arguments).arg("--state").arg(&self.state);
-        output_of(&mut command).map_err(|failure| self.explain(failure))
+        output_of(without_settings(&mut command)).map_err(|failure| self.explain(failure))
     }
 
     /// What `peers --json` says.
@@ -335,6 +365,16 @@ impl Drop for Node {
         drop(self.process.kill());
         drop(self.process.wait());
     }
+}
+
+/// Keeps a person's own settings out of a test.
+fn without_settings(command: &mut Command) -> &mut Command {
+    for (key, _) in std::env::vars_os() {
+        if key.to_string_lossy().starts_with("P2PNET_") {
+            command.env_remove(key);
+        }
+    }
+    command.env_remove("XDG_STATE_HOME")
 }
 
 /// Makes `state` writable, and the way to it passable, for the user that unprivileged nodes run as.
