@@ -159,6 +159,18 @@ pub(crate) fn list() -> Result<BTreeMap<String, bool>, String> {
     Ok(names)
 }
 
+/// Prints what [`list`] gives.
+pub(crate) fn print_names() -> bool {
+    match list() {
+        Ok(names) => names.keys().for_each(|name| println!("{name}")),
+        Err(failure) => {
+            eprintln!("{failure}");
+            return false;
+        }
+    }
+    true
+}
+
 fn build() -> Result<Vec<Executable>, String> {
     let mut build = cargo();
     build.args(["test", "--workspace", "--no-run", "--message-format=json-render-diagnostics"]);

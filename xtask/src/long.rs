@@ -34,6 +34,16 @@ const PARTS: &[Part] = &[
         what: "a peer killed, the link gone for 30 s, half-open connections, descriptors",
         program: &["-p", "p2pnet-lab", "--", "repair", "--seconds", "30"],
     },
+    Part {
+        name: "storm",
+        what: "half a minute of forged and malformed beacons",
+        program: &["-p", "p2pnet-lab", "--", "storm", "--seconds", "30"],
+    },
+    Part {
+        name: "inputs",
+        what: "ten million random and mutated inputs to the whole state machine",
+        program: &["-p", "p2pnet-inputs", "--", "--inputs", "10000000"],
+    },
 ];
 
 /// Runs the parts named, or all.

@@ -20,7 +20,8 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 usage: cargo xtask test [PART]...   the quick suite, or parts of it
        cargo xtask long [PART]...   the full figures, noted in docs/long-runs.md
-       cargo xtask parts            what the parts are";
+       cargo xtask parts            what the parts are
+       cargo xtask names            every test by the name that docs/features.md uses";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
             long::list();
             true
         }
+        "names" => cargo_tests::print_names(),
         _ => {
             eprintln!("{USAGE}");
             false
