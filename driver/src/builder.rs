@@ -163,6 +163,7 @@ impl Builder {
 
         let clock = Clock::new();
         let linger = config.timing.linger;
+        let policy = config.policies.incoming;
         let crypto = FastCrypto::new().map_err(|_| StartError::NoRandomness)?;
         let net = Node::new(config, &identity, Seed(*random()?), crypto, clock.now())?;
         let limits = *net.limits();
@@ -177,7 +178,7 @@ impl Builder {
         let events =
             Events::new(Arc::clone(&shared.events), Arc::clone(&shared.wake), owed_bytes_max);
         let handle = Handle::new(Arc::clone(&shared));
-        let driver = Driver { net, shared, clock, listeners, ears, watch, state, linger };
+        let driver = Driver { net, shared, clock, listeners, ears, watch, state, linger, policy };
         Ok((handle, events, driver))
     }
 }

@@ -26,6 +26,7 @@ use crate::state::{StateDir, StateError};
 use crate::udp::{self, Ear, Family};
 use buffer::ReadBuffer;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use p2pnet_protocol::trust::policy::IncomingPeerTrustPolicy;
 use p2pnet_protocol::{ConnId, Duration, Instant, Interface, ListenerId};
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
@@ -60,6 +61,7 @@ pub struct Driver {
     pub(crate) watch: Option<UdpSocket>,
     pub(crate) state: Option<StateDir>,
     pub(crate) linger: Duration,
+    pub(crate) policy: IncomingPeerTrustPolicy,
 }
 
 impl std::fmt::Debug for Driver {
@@ -153,6 +155,7 @@ struct Loop<R: Runtime> {
     now: Instant,
     state: Option<StateDir>,
     linger: Duration,
+    policy: IncomingPeerTrustPolicy,
 
     ops: FuturesUnordered<Op<R>>,
     done: Vec<Done<R>>,
@@ -195,6 +198,7 @@ impl<R: Runtime> Loop<R> {
             now,
             state: driver.state,
             linger: driver.linger,
+            policy: driver.policy,
             ops: FuturesUnordered::new(),
             done: Vec::new(),
             sleep: None,

@@ -7,16 +7,13 @@
 //! A lane is bounded in bytes. A full one makes its own senders wait and nobody else's, because what the core's queue
 //! has no room for stays in its lane.
 
-use p2pnet_protocol::network::MessageBatch;
-use p2pnet_protocol::{ConnId, Lane as Way, Packet, PacketKind, PeerId, SendError};
+use p2pnet_protocol::{ConnId, Lane as Way, MessageBatch, Packet, PacketKind, PeerId, SendError};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 /// What a packet counts for beyond its payload.
 const PACKET_OVERHEAD_BYTES: usize = 64;
-/// Emptied batches that are kept for their memory.
-const SPARE_BATCHES_MAX: usize = 4;
 
 /// All lanes.
 #[derive(Debug)]
@@ -36,7 +33,6 @@ struct State {
     last: usize,
     /// Lanes with something for the core, in turn.
     ready: VecDeque<usize>,
-    spare: Vec<MessageBatch>,
 }
 
 #[derive(Debug)]
@@ -89,6 +85,13 @@ fn packet_bytes(packet: &Packet) -> usize {
     packet.payload().map_or(0, bytes::Bytes::len) + PACKET_OVERHEAD_BYTES
 }
 
+fn item_bytes(item: &Item) -> usize {
+    match item {
+        Item::Messages(batch) => batch.bytes(),
+        Item::Packet(packet) => packet_bytes(packet),
+    }
+}
+
 fn way_of(packet: &Packet) -> Way {
     match packet.kind() {
         PacketKind::DataTransmission => Way::Bulk,
@@ -119,16 +122,7 @@ impl Outbox {
         let (state, at) = state.find(peer)?;
         let Some(lane) = &mut state.lanes[at] else { return Err(SendError::NotConnected) };
         lane.admit(PacketKind::PureMessage, Way::Message, self.lane_bytes_max, waker)?;
-        if let Some(Item::Messages(batch)) = lane.messages.items.back_mut() {
-            let before = batch.bytes();
-            batch.push(message);
-            lane.messages.bytes += batch.bytes() - before;
-        } else {
-            let mut batch = state.spare.pop().unwrap_or_default();
-            batch.push(message);
-            lane.messages.bytes += batch.bytes();
-            lane.messages.items.push_back(Item::Messages(batch));
-        }
+        lane.messages.push(message);
         lane.announce(at, &mut state.ready);
         Ok(())
     }
@@ -155,10 +149,17 @@ impl Outbox {
         Ok(())
     }
 
-    /// A channel opened.
+    /// A channel opened. If it takes over from another one to the same peer, what waits goes through it.
     pub(crate) fn open(&self, peer: PeerId, conn: ConnId) {
-        self.remove(&peer, None);
         let mut state = self.lock();
+        let state = &mut *state;
+        if let Some(&at) = state.by_peer.get(&peer)
+            && let Some(lane) = &mut state.lanes[at]
+        {
+            lane.conn = conn;
+            lane.closing = false;
+            return;
+        }
         let lane = Lane {
             peer,
             conn,
@@ -238,16 +239,18 @@ impl Outbox {
         }
     }
 
-    /// The core may have room for `peer` again.
-    pub(crate) fn retry(&self, peer: &PeerId) {
+    /// The core may have room for `peer` again. Says whether something waits for that.
+    pub(crate) fn retry(&self, peer: &PeerId) -> bool {
         let mut state = self.lock();
-        let Ok((state, at)) = state.find(peer) else { return };
-        let Some(lane) = &mut state.lanes[at] else { return };
+        let Ok((state, at)) = state.find(peer) else { return false };
+        let Some(lane) = &mut state.lanes[at] else { return false };
+        let held = lane.messages.held || lane.bulk.held;
         lane.messages.held = false;
         lane.bulk.held = false;
-        if !(lane.messages.items.is_empty() && lane.bulk.items.is_empty()) {
+        if held {
             lane.announce(at, &mut state.ready);
         }
+        held
     }
 
     /// The next thing for the core; peers take turns. Answer with [`settle`](Self::settle) before asking again.
@@ -265,10 +268,7 @@ impl Outbox {
                 continue;
             };
             state.ready.push_back(at);
-            let bytes = match &item {
-                Item::Messages(batch) => batch.bytes(),
-                Item::Packet(packet) => packet_bytes(packet),
-            };
+            let bytes = item_bytes(&item);
             return Some(Parcel { peer: lane.peer, item, bytes, way, lane: at });
         }
         None
@@ -296,12 +296,6 @@ impl Outbox {
         if roomy {
             lane.waiting.drain(..).for_each(Waker::wake);
         }
-        if let Item::Messages(mut batch) = parcel.item
-            && state.spare.len() < SPARE_BATCHES_MAX
-        {
-            batch.clear();
-            state.spare.push(batch);
-        }
     }
 }
 
@@ -314,6 +308,25 @@ impl State {
         }
         let at = self.last;
         Ok((self, at))
+    }
+}
+
+impl Queue {
+    /// Adds a message to the last batch, or begins one. A long message goes as a packet of its own.
+    fn push(&mut self, message: &[u8]) {
+        if message.len() > MessageBatch::MESSAGE_BYTES_MAX {
+            let packet = Packet::message(message.to_vec());
+            self.bytes += packet_bytes(&packet);
+            return self.items.push_back(Item::Packet(packet));
+        }
+        if !matches!(self.items.back(), Some(Item::Messages(_))) {
+            self.items.push_back(Item::Messages(MessageBatch::default()));
+        }
+        if let Some(Item::Messages(batch)) = self.items.back_mut() {
+            let before = batch.bytes();
+            batch.push(message);
+            self.bytes += batch.bytes() - before;
+        }
     }
 }
 

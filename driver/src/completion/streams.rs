@@ -368,7 +368,7 @@ impl<R: Runtime> Loop<R> {
                     }
                 }
                 if let Some(peer) = &state.peer {
-                    self.shared.outbox.retry(peer);
+                    self.more |= self.shared.outbox.retry(peer);
                 }
             }
             match moved(state.chunk.len(), R::try_write(&state.stream, &state.chunk)) {

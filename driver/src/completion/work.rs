@@ -8,9 +8,10 @@ use crate::reply::{Promise, Stopped};
 use crate::runtime::Runtime;
 use crate::state::Lists;
 use crate::udp;
+use p2pnet_protocol::trust::gate::Gate;
 use p2pnet_protocol::{
     Answer, CommandError, DisconnectReason, Duration, Event, Instant, Lane, Output, PeerId,
-    Request, RequestId, SendError, Transmit,
+    Request, RequestId, SendError, Transmit, Trust,
 };
 use std::sync::Arc;
 
@@ -130,8 +131,8 @@ impl<R: Runtime> Loop<R> {
     pub(super) fn flush_outbox(&mut self) {
         let shared = Arc::clone(&self.shared);
         for _ in 0..PARCELS_MAX {
-            let Some(parcel) = shared.outbox.take() else { return };
-            let result = self.hand_over(&parcel);
+            let Some(mut parcel) = shared.outbox.take() else { return };
+            let result = self.hand_over(&mut parcel);
             if let Err(error) = result
                 && error != SendError::QueueFull
             {
@@ -144,7 +145,7 @@ impl<R: Runtime> Loop<R> {
         self.more = true;
     }
 
-    fn hand_over(&mut self, parcel: &Parcel) -> Result<(), SendError> {
+    fn hand_over(&mut self, parcel: &mut Parcel) -> Result<(), SendError> {
         if parcel.way == Lane::Bulk {
             // Bulk leaves a quarter of the queue to messages, unless it is too large for that.
             let all = self.net.limits().send_queue_bytes_max as usize;
@@ -153,7 +154,7 @@ impl<R: Runtime> Loop<R> {
                 return Err(SendError::QueueFull);
             }
         }
-        match &parcel.item {
+        match &mut parcel.item {
             Item::Messages(batch) => self.net.send_batch(self.now, &parcel.peer, batch),
             Item::Packet(packet) => self.net.send(self.now, &parcel.peer, packet),
         }
@@ -204,6 +205,7 @@ impl<R: Runtime> Loop<R> {
                     target: "p2pnet::peers", peer = %peer.short(), %at, ?direction, %trust, "connected"
                 );
                 self.shared.outbox.open(*peer, *conn);
+                self.allow(peer, *trust);
                 if let Some(state) = self.conns.get_mut(conn) {
                     state.peer = Some(*peer);
                 }
@@ -218,13 +220,12 @@ impl<R: Runtime> Loop<R> {
                 tracing::info!(
                     target: "p2pnet::peers", peer = %peer.short(), %trust, ?because, "trust changed"
                 );
-                self.shared.outbox.allow(peer, |_| true);
+                self.allow(peer, *trust);
             }
             Event::ListsChanged => self.save_lists(),
             Event::SendReady { peer } => {
                 // The outbox deals with it; the application waits on its own sends.
-                self.shared.outbox.retry(peer);
-                self.more = true;
+                self.more |= self.shared.outbox.retry(peer);
                 return;
             }
             Event::Received(_) => {}
@@ -234,6 +235,12 @@ impl<R: Runtime> Loop<R> {
             other => tracing::debug!(target: "p2pnet::peers", event = ?other),
         }
         self.shared.events.push(event, &self.shared.counts);
+    }
+
+    /// What the gate lets pass is asked before a packet is taken, so that none is taken in vain.
+    fn allow(&self, peer: &PeerId, trust: Trust) {
+        let gate = Gate::new(trust, &self.policy, true);
+        self.shared.outbox.allow(peer, |kind| gate.passes(kind));
     }
 
     fn save_lists(&mut self) {
