@@ -134,7 +134,7 @@ impl Outbox {
         packet: &Packet,
         waker: Option<&Waker>,
     ) -> Result<(), SendError> {
-        if packet.payload().map_or(0, bytes::Bytes::len) > self.packet_bytes_max {
+        if packet.body_bytes() > self.packet_bytes_max {
             return Err(SendError::TooLarge);
         }
         let mut state = self.lock();

@@ -149,7 +149,7 @@ async fn a_slow_reader_slows_its_sender_and_nobody_else() {
 #[tokio::test]
 async fn bulk_does_not_hold_up_messages() {
     let [(a, _a_events), (b, mut b_events)] = pair(quiet(), quiet()).await;
-    let blob = Packet::misc_data(vec![7; 256 << 10]);
+    let blob = Packet::misc_data(vec![7; 100_000]);
     // Until nothing moves any more: nobody takes the events at the other end.
     let fill = async {
         loop {
@@ -168,7 +168,7 @@ async fn bulk_does_not_hold_up_messages() {
         _ => None,
     })
     .await;
-    assert!(bulk_before < 9 << 20, "{bulk_before} bytes of bulk went first");
+    assert!(bulk_before < 3 << 20, "{bulk_before} bytes of bulk went first");
 }
 
 #[tokio::test]
