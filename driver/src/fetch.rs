@@ -52,7 +52,8 @@ fn fetch(url: &str, bytes_max: u32) -> io::Result<Vec<u8>> {
 fn get(mut stream: TcpStream, host: &str, path: &str, bytes_max: u32) -> io::Result<Vec<u8>> {
     stream.set_read_timeout(Some(STEP_TIMEOUT))?;
     stream.set_write_timeout(Some(STEP_TIMEOUT))?;
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: {host}\r\nUser-Agent: p2pnet\r\n\r\n")?;
+    let asked = format!("GET {path} HTTP/1.0\r\nHost: {host}\r\nUser-Agent: p2pnet\r\n\r\n");
+    stream.write_all(asked.as_bytes())?;
     let mut answer = Vec::new();
     let bytes_max_all = HEAD_BYTES_MAX + u64::from(bytes_max) + 1;
     stream.take(bytes_max_all).read_to_end(&mut answer)?;
