@@ -1,13 +1,12 @@
 //! What needs no network: AEADs, which bound every encrypted channel, and handshakes.
 
 use crate::buffer::Buffer;
-use crate::machine;
 use p2pnet_crypto::{FastCrypto, PureCrypto};
 use p2pnet_protocol::Crypto;
 use p2pnet_protocol::channel::noise::{self, NoiseError, StaticKey};
 use ring::aead::{AES_256_GCM, Aad, Algorithm, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 use std::hint::black_box;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The sizes that AEADs are measured at, in bytes.
 pub const SIZES: [usize; 4] = [64, 1_024, 16_384, 65_536];
@@ -40,21 +39,17 @@ impl Aeads {
     }
 }
 
-/// The nanoseconds of processor time that `work` takes, over about `span`. Work must not wait.
+/// The nanoseconds that `work` takes, over about `span`.
 pub fn time(span: Duration, mut work: impl FnMut()) -> f64 {
     let mut calls = 0_u64;
     let mut batch = 1;
-    let start = machine::thread_time();
-    loop {
+    let start = Instant::now();
+    while start.elapsed() < span {
         (0..batch).for_each(|_| work());
         calls += batch;
-        let used = machine::thread_time().saturating_sub(start);
-        if used >= span {
-            return used.as_secs_f64() * 1e9 / calls as f64;
-        }
-        // The clock is a system call: quick work is done many times for each look at it.
-        batch = if used * 16 < span { batch * 2 } else { batch };
+        batch = (batch * 2).min(1_024).min(calls);
     }
+    start.elapsed().as_secs_f64() * 1e9 / calls as f64
 }
 
 fn aead(algorithm: &'static Algorithm, size: usize, span: Duration) -> AeadTimes {

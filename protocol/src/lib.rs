@@ -9,6 +9,7 @@ pub mod config;
 pub mod crypto;
 pub mod discovery;
 pub mod error;
+pub mod handlers;
 pub mod hash;
 pub mod id;
 pub mod io;

@@ -1,7 +1,7 @@
 //! What the project promises, held against what was measured.
 
 use super::table::Rows;
-use super::{Axis, Sample, median};
+use super::{Axis, median};
 use crate::peers::Protection;
 use std::fmt::{self, Write as _};
 
@@ -49,11 +49,7 @@ fn goals(rows: &Rows<'_>) -> Vec<Goal> {
         let mut goal = |axis: &str, measured: f64, bound: Bound| {
             goals.push(Goal { axis: format!("{}: {axis}", entry.name), measured, bound });
         };
-        goal(
-            "bulk × serial bound, by CPU",
-            rows.bound_ratio(peer, Sample::processor_rate),
-            Bound::AtLeast(0.95),
-        );
+        goal("bulk × serial bound", rows.bound_ratio(peer), Bound::AtLeast(0.95));
         if matches!(entry.protection, Protection::ChaCha(_)) {
             continue;
         }

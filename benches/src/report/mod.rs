@@ -91,8 +91,8 @@ impl Axis {
 pub struct Sample {
     /// What the client saw.
     pub outcome: Outcome,
-    /// Processor seconds of the client and of the server.
-    pub processor_s: [f64; 2],
+    /// Processor seconds of both ends.
+    pub processor_s: f64,
     /// Bytes of resident memory for each idle channel.
     pub idle_bytes: f64,
     /// The share of the machine that others used.
@@ -103,12 +103,6 @@ impl Sample {
     /// Bytes, messages or set-ups a second.
     pub fn rate(&self) -> f64 {
         self.outcome.count as f64 / self.outcome.seconds
-    }
-
-    /// The same for each processor second of the busier end: what one core an end gives if nothing disturbs it.
-    pub fn processor_rate(&self) -> f64 {
-        let [client, server] = self.processor_s;
-        self.outcome.count as f64 / client.max(server)
     }
 
     /// The round trip that `share` of all are quicker than, in microseconds.
@@ -160,7 +154,7 @@ fn measure(entry: &Entry, job: Job) -> io::Result<Sample> {
     let (theirs, idle_bytes) = server.finish().map_err(failed)?;
     Ok(Sample {
         outcome,
-        processor_s: [ours, theirs].map(|time| time.as_secs_f64()),
+        processor_s: (ours + theirs).as_secs_f64(),
         idle_bytes,
         disturbance: watch.share(ours + theirs),
     })

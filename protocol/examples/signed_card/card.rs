@@ -17,21 +17,21 @@ use std::time::Duration;
 const WELCOME: &[u8] = b"welcome";
 
 /// What one node needs for every handshake: its badge, and the badges it accepts.
-pub struct Desk<C: Crypto> {
-    pub crypto: C,
-    pub badge: C::SigningKey,
-    pub on_file: Vec<PublicKey>,
+pub(crate) struct Desk<C: Crypto> {
+    pub(crate) crypto: C,
+    pub(crate) badge: C::SigningKey,
+    pub(crate) on_file: Vec<PublicKey>,
 }
 
 /// The handshake with one peer.
-pub struct SignedCard<C: Crypto> {
+pub(crate) struct SignedCard<C: Crypto> {
     desk: Arc<Desk<C>>,
     session: TrustSession,
     accepted: bool,
 }
 
 impl<C: Crypto> SignedCard<C> {
-    pub fn new(desk: Arc<Desk<C>>, session: &TrustSession) -> Self {
+    pub(crate) fn new(desk: Arc<Desk<C>>, session: &TrustSession) -> Self {
         Self { desk, session: *session, accepted: false }
     }
 

@@ -1,0 +1,354 @@
+//! Trust in whole nodes: every policy flag has a test here that fails when the flag is ignored.
+
+#[path = "../examples/signed_card/card.rs"]
+mod card;
+mod world;
+
+use card::{Desk, SignedCard};
+use p2pnet_crypto::PureCrypto;
+use p2pnet_protocol::handlers::{Disposition, Handlers};
+use p2pnet_protocol::trust::certificate::Certificate;
+use p2pnet_protocol::trust::policy::IncomingPeerTrustPolicy;
+use p2pnet_protocol::trust::secret::NetworkSecret;
+use p2pnet_protocol::*;
+use std::sync::Arc;
+use world::{World, quiet};
+
+const NOON: UnixTime = UnixTime(1_750_000_000);
+
+fn config(change: impl FnOnce(&mut IncomingPeerTrustPolicy)) -> Config {
+    let mut config = quiet();
+    change(&mut config.policies.incoming);
+    config
+}
+
+fn with_secret(mut config: Config, secret: &str) -> Config {
+    config.membership.secret = Some(NetworkSecret::new(secret).unwrap());
+    config
+}
+
+/// Two nodes that have just met. Node 0 dialled.
+fn joined(a: Config, b: Config) -> World {
+    let mut world = World::new(vec![a, b]);
+    world.join(0, 1);
+    world.pass(Duration::from_secs(1));
+    world
+}
+
+/// How far each of the two trusts the other; none if it has no channel.
+fn trust(world: &World) -> [Option<Trust>; 2] {
+    [0, 1].map(|index| world.connected(index).first().map(|(_, trust)| *trust))
+}
+
+fn send(world: &mut World, from: usize, packet: &Packet) -> Result<(), SendError> {
+    let to = world.id(1 - from);
+    let sent = world.nodes[from].send(world.now, &to, packet);
+    world.settle();
+    sent
+}
+
+fn received(world: &World, index: usize, kind: PacketKind) -> usize {
+    world.saw(index, |event| matches!(event, Event::Received(received) if received.kind == kind))
+}
+
+fn turned_away(world: &World, index: usize, kind: PacketKind) -> usize {
+    world.saw(index, |event| matches!(event, Event::PacketsRefused { kind: k, .. } if *k == kind))
+}
+
+const BOTH_AUTHENTICATED: [Option<Trust>; 2] = [Some(Trust::Authenticated); 2];
+const BOTH_TRUSTED: [Option<Trust>; 2] = [Some(Trust::Trusted); 2];
+
+#[test]
+fn by_default_strangers_exchange_messages_and_nothing_else() {
+    let mut world = joined(quiet(), quiet());
+    assert_eq!(trust(&world), BOTH_AUTHENTICATED);
+    assert_eq!(send(&mut world, 0, &Packet::message("hello")), Ok(()));
+    assert_eq!(world.messages(1), ["hello"]);
+    let refused = Err(SendError::NotAllowed);
+    assert_eq!(send(&mut world, 0, &Packet::misc_data("data")), refused);
+    assert_eq!(send(&mut world, 0, &Packet::PeerGroup(PeerGroupPacket::default())), refused);
+    assert_eq!(send(&mut world, 0, &Packet::Identity(IdentityPacket::default())), refused);
+}
+
+#[test]
+fn allow_default_communication_binds_sender_and_receiver() {
+    let silent = || config(|policy| policy.allow_default_communication = false);
+    let mut world = joined(silent(), quiet());
+    assert_eq!(send(&mut world, 0, &Packet::message("hello")), Err(SendError::NotAllowed));
+    assert_eq!(send(&mut world, 1, &Packet::message("hello")), Ok(()));
+    assert_eq!((world.messages(0).len(), turned_away(&world, 0, PacketKind::PureMessage)), (0, 1));
+}
+
+#[test]
+fn allow_enhanced_packet_exchange_binds_sender_and_receiver() {
+    let open = || config(|policy| policy.allow_enhanced_packet_exchange = true);
+    let data = Packet::misc_data("data");
+    let mut world = joined(open(), open());
+    assert_eq!(trust(&world), BOTH_AUTHENTICATED);
+    assert_eq!(send(&mut world, 0, &data), Ok(()));
+    assert_eq!(received(&world, 1, PacketKind::DataTransmission), 1);
+    let mut world = joined(open(), quiet());
+    assert_eq!(send(&mut world, 0, &data), Ok(()));
+    assert_eq!(received(&world, 1, PacketKind::DataTransmission), 0);
+    assert_eq!(turned_away(&world, 1, PacketKind::DataTransmission), 1);
+    assert_eq!(send(&mut world, 1, &data), Err(SendError::NotAllowed));
+}
+
+#[test]
+fn run_default_trust_protocol_decides_whether_proofs_are_shown_and_checked() {
+    let (member, secret) = (quiet, "a secret of the network");
+    let mut world = joined(with_secret(member(), secret), with_secret(member(), secret));
+    assert_eq!(trust(&world), BOTH_TRUSTED);
+    assert_eq!(send(&mut world, 0, &Packet::misc_data("data")), Ok(()));
+    assert_eq!(received(&world, 1, PacketKind::DataTransmission), 1);
+    // One side neither shows nor checks, so neither side is raised.
+    let mute = config(|policy| policy.run_default_trust_protocol = false);
+    let world = joined(with_secret(mute, secret), with_secret(member(), secret));
+    assert_eq!(trust(&world), BOTH_AUTHENTICATED);
+}
+
+#[test]
+fn another_secret_raises_nobody() {
+    let world = joined(
+        with_secret(quiet(), "the secret of one network"),
+        with_secret(quiet(), "another secret of two"),
+    );
+    assert_eq!(trust(&world), BOTH_AUTHENTICATED);
+    let world = joined(with_secret(quiet(), "the secret of one network"), quiet());
+    assert_eq!(trust(&world), BOTH_AUTHENTICATED);
+}
+
+#[test]
+fn trust_authenticated_trusts_every_proven_identity_on_this_side() {
+    let world = joined(config(|policy| policy.trust_authenticated = true), quiet());
+    assert_eq!(trust(&world), [Some(Trust::Trusted), Some(Trust::Authenticated)]);
+}
+
+#[test]
+fn trusted_only_turns_strangers_away_and_lets_members_in() {
+    let strict = || config(|policy| policy.trusted_only = true);
+    let secret = "a secret of the network";
+    for strict_dials in [true, false] {
+        let pair = |stranger: Config| {
+            let house = with_secret(strict(), secret);
+            if strict_dials { joined(house, stranger) } else { joined(stranger, house) }
+        };
+        let strict_one = usize::from(!strict_dials);
+        let world = pair(quiet());
+        assert_eq!(trust(&world), [None, None]);
+        let told = world.saw(1 - strict_one, |event| {
+            let told = CloseReason::Remote(DisconnectReason::NotAuthorized);
+            matches!(event, Event::PeerClosed { reason, .. } if *reason == told)
+        });
+        assert_eq!(told, 1);
+        assert_eq!(world.saw(strict_one, |event| matches!(event, Event::PeerConnected { .. })), 0);
+        assert_eq!(trust(&pair(with_secret(quiet(), "some other secret"))), [None, None]);
+        assert_eq!(trust(&pair(with_secret(quiet(), secret))), BOTH_TRUSTED);
+    }
+}
+
+#[test]
+fn a_listed_peer_is_trusted_and_may_be_taken_off_the_list() {
+    let mut strict = config(|policy| policy.trusted_only = true);
+    let stranger = World::new(vec![quiet(), quiet()]).id(1);
+    strict.membership.trusted = vec![stranger];
+    let mut world = joined(strict, quiet());
+    assert_eq!(trust(&world), [Some(Trust::Trusted), Some(Trust::Authenticated)]);
+    world.nodes[0].untrust(world.now, stranger).unwrap();
+    world.settle();
+    assert_eq!(trust(&world), [None, None]);
+
+    let mut world = joined(quiet(), quiet());
+    world.nodes[0].trust(world.now, stranger).unwrap();
+    assert_eq!(trust(&world), [Some(Trust::Trusted), Some(Trust::Authenticated)]);
+    world.nodes[0].untrust(world.now, stranger).unwrap();
+    assert_eq!(trust(&world), BOTH_AUTHENTICATED);
+}
+
+/// Certificates for both nodes; the clock of node 1 is set, that of node 0 isn't.
+#[test]
+fn a_certificate_raises_where_the_time_is_known() {
+    let crypto = PureCrypto::new().unwrap();
+    let key = crypto.signing_key(&[200; 32]);
+    let ids = World::new(vec![quiet(), quiet()]);
+    let member = |index: usize| {
+        let mut config = quiet();
+        let (from, to) = (UnixTime(NOON.0 - 10), UnixTime(NOON.0 + 10));
+        let certificate =
+            Certificate::issue(&crypto, &key, &config.network, ids.id(index), from, to).unwrap();
+        config.membership.authority = Some(crypto.public_key(&key));
+        config.membership.certificate = Some(certificate);
+        config
+    };
+    let mut world = World::new(vec![member(0), member(1)]);
+    let now = world.now;
+    world.nodes[1].handle_wall_time(now, Some(NOON));
+    world.join(0, 1);
+    assert_eq!(trust(&world), [Some(Trust::Authenticated), Some(Trust::Trusted)]);
+}
+
+/// The earlier system trusted whoever sent "Ping from" three times.
+#[test]
+fn no_text_raises_trust() {
+    let mut world = joined(quiet(), quiet());
+    for _ in 0..6 {
+        send(&mut world, 0, &Packet::message("Ping from 192.0.2.1")).unwrap();
+    }
+    assert_eq!(trust(&world), BOTH_AUTHENTICATED);
+    assert_eq!(world.saw(1, |event| matches!(event, Event::TrustChanged { .. })), 0);
+}
+
+/// A packet speaks for the channel it came on: ending a channel ends no other.
+#[test]
+fn a_disconnect_ends_its_own_channel_alone() {
+    let mut world = World::new(vec![quiet(), quiet(), quiet()]);
+    world.join(0, 1);
+    world.join(0, 2);
+    world.pass(Duration::from_secs(1));
+    let hub = world.id(0);
+    world.nodes[1].disconnect(world.now, &hub, DisconnectReason::Requested).unwrap();
+    world.settle();
+    let left: Vec<_> = world.connected(0).into_iter().map(|(peer, _)| peer).collect();
+    assert_eq!(left, [world.id(2)]);
+}
+
+#[test]
+fn a_block_ends_the_channel_at_once_and_keeps_the_peer_out_both_ways() {
+    let mut world = joined(quiet(), quiet());
+    let (a, b) = (world.id(0), world.id(1));
+    world.nodes[0].block(world.now, BlockTarget::Peer(b)).unwrap();
+    world.settle();
+    assert_eq!(trust(&world), [None, None]);
+    world.pass(Duration::from_secs(300));
+    assert_eq!(trust(&world), [None, None], "dialled again");
+    let _refused = world.nodes[1].connect(world.now, world::address(0), Some(a));
+    world.settle();
+    assert_eq!(trust(&world), [None, None]);
+    let out = world.nodes[0].connect(world.now, world::address(1), Some(b));
+    assert_eq!(out, Err(CommandError::Blocked));
+    world.nodes[0].unblock(world.now, BlockTarget::Peer(b)).unwrap();
+    world.join(0, 1);
+    assert_eq!(trust(&world), BOTH_AUTHENTICATED);
+}
+
+// The application's own handshake.
+
+/// Two nodes with a handshake each, and what their handlers leave to the application.
+struct Handshaking {
+    world: World,
+    handlers: [Handlers; 2],
+    told: [usize; 2],
+}
+
+fn crypto() -> PureCrypto {
+    PureCrypto::new().unwrap()
+}
+
+fn badge(seed: u8) -> PublicKey {
+    crypto().public_key(&crypto().signing_key(&[seed; 32]))
+}
+
+impl Handshaking {
+    /// Nodes whose badges are 1 and 2, and whom they have on file.
+    fn new(on_file: [&[u8]; 2], strict: bool) -> Self {
+        let config = || {
+            config(|policy| {
+                policy.application_handshake = true;
+                policy.trusted_only = strict;
+            })
+        };
+        let mut world = World::new(vec![config(), config()]);
+        // The handlers give back what they take.
+        world.deaf = vec![true; 2];
+        let handlers = [0, 1].map(|index| {
+            let on_file = on_file[index].iter().map(|seed| badge(*seed)).collect();
+            let badge = crypto().signing_key(&[index as u8 + 1; 32]);
+            let desk = Arc::new(Desk { crypto: crypto(), badge, on_file });
+            let mut handlers = Handlers::default();
+            handlers.trust_handshake(move |session| SignedCard::new(desk.clone(), session));
+            handlers
+        });
+        Self { world, handlers, told: [0; 2] }
+    }
+
+    fn run(&mut self) {
+        self.world.join(0, 1);
+        let mut moved = true;
+        while moved {
+            moved = false;
+            for index in 0..2 {
+                while let Some(event) = self.world.events[index].get(self.told[index]).cloned() {
+                    self.told[index] += 1;
+                    moved = true;
+                    let node = &mut self.world.nodes[index];
+                    let _: Disposition =
+                        self.handlers[index].on_event(self.world.now, &event, node);
+                }
+                self.world.settle();
+            }
+        }
+    }
+
+    fn closed_for(&self, index: usize, reason: CloseReason) -> usize {
+        self.world.saw(
+            index,
+            |event| matches!(event, Event::PeerClosed { reason: r, .. } if *r == reason),
+        )
+    }
+}
+
+#[test]
+fn an_application_handshake_decides_about_trust() {
+    for strict in [false, true] {
+        let mut pair = Handshaking::new([&[2], &[1]], strict);
+        pair.run();
+        assert_eq!(trust(&pair.world), BOTH_TRUSTED);
+        let data = Packet::misc_data("data");
+        assert_eq!(send(&mut pair.world, 0, &data), Ok(()));
+        assert_eq!(received(&pair.world, 1, PacketKind::DataTransmission), 1);
+        // It is over: its messages don't pass any more.
+        let late = Packet::TrustStep(TrustStepPacket { message: "late".into() });
+        assert_eq!(send(&mut pair.world, 0, &late), Err(SendError::NotAllowed));
+        assert_eq!(pair.world.saw(0, |event| matches!(event, Event::PeerConnected { .. })), 1);
+    }
+}
+
+#[test]
+fn a_failed_application_handshake_ends_the_channel() {
+    let mut pair = Handshaking::new([&[2], &[9]], false);
+    pair.run();
+    assert_eq!(trust(&pair.world), [None, None]);
+    assert_eq!(pair.closed_for(1, CloseReason::Local(DisconnectReason::TrustRefused)), 1);
+    assert_eq!(pair.closed_for(0, CloseReason::Remote(DisconnectReason::TrustRefused)), 1);
+}
+
+#[test]
+fn an_application_handshake_that_nobody_runs_ends_the_channel_in_time() {
+    let quiet = || config(|policy| policy.application_handshake = true);
+    let mut world = World::new(vec![quiet(), quiet()]);
+    world.join(0, 1);
+    world.pass(Duration::from_secs(9));
+    assert_eq!(trust(&world), BOTH_AUTHENTICATED);
+    world.pass(Duration::from_secs(2));
+    assert_eq!(trust(&world), [None, None]);
+}
+
+/// Membership alone does not pass for the application's word.
+#[test]
+fn no_proof_of_membership_stands_in_for_the_application_handshake() {
+    let member = || {
+        with_secret(config(|policy| policy.application_handshake = true), "a secret of the network")
+    };
+    let mut world = World::new(vec![member(), member()]);
+    world.join(0, 1);
+    world.pass(Duration::from_secs(5));
+    assert_eq!(trust(&world), BOTH_AUTHENTICATED);
+}
+
+#[test]
+fn trust_steps_pass_only_where_the_application_has_a_handshake() {
+    let mut world = joined(quiet(), quiet());
+    let step = Packet::TrustStep(TrustStepPacket { message: "step".into() });
+    assert_eq!(send(&mut world, 0, &step), Err(SendError::NotAllowed));
+    assert_eq!(world.saw(0, |event| matches!(event, Event::TrustHandshakeStarted { .. })), 0);
+}
