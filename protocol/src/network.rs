@@ -94,6 +94,7 @@ impl<C: Crypto> PeerNetwork<C> {
         let limits = config.limits;
         let start_nonce = Rng::new(seed, "start").next_u64();
         let me = Me::new(&mut crypto, &config, identity, start_nonce);
+        config.membership.check_certificate(&crypto, &config.network, &me.id)?;
         let mut lists = Lists::new(&limits);
         let full =
             |key, _| ConfigError { key, problem: "more entries than the limits allow".into() };

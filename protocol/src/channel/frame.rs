@@ -4,6 +4,7 @@ use crate::config::Lane;
 use crate::error::Violation;
 use crate::wire::codec::{Malformed, Reader, put_prefixed, put_varint};
 use crate::wire::packet::PacketKind;
+use crate::wire::proof::Proof;
 use alloc::vec::Vec;
 
 /// A sign of life that asks for another.
@@ -99,8 +100,8 @@ pub(crate) struct Open {
     pub(crate) bulk_credit: u32,
     /// The port it accepts connections on; 0 if it doesn't.
     pub(crate) listen_port: u16,
-    /// Its proofs of membership, as `trust::membership` encodes them.
-    pub(crate) proofs: Vec<u8>,
+    /// Its proofs of membership.
+    pub(crate) proofs: Vec<Proof>,
 }
 
 /// The most bytes of encoded proofs.
@@ -108,12 +109,14 @@ const PROOFS_BYTES_MAX: usize = 2048;
 
 impl Open {
     pub(crate) fn put(&self, out: &mut Vec<u8>) {
-        let mut body = Vec::with_capacity(20usize.saturating_add(self.proofs.len()));
+        let mut proofs = Vec::new();
+        Proof::encode_all(&self.proofs, &mut proofs);
+        let mut body = Vec::with_capacity(20usize.saturating_add(proofs.len()));
         body.extend_from_slice(&self.packet_bytes_max.to_be_bytes());
         body.extend_from_slice(&self.message_credit.to_be_bytes());
         body.extend_from_slice(&self.bulk_credit.to_be_bytes());
         body.extend_from_slice(&self.listen_port.to_be_bytes());
-        put_prefixed(&mut body, &self.proofs);
+        put_prefixed(&mut body, &proofs);
         put_frame(out, OPEN, &body);
     }
 
@@ -125,7 +128,7 @@ impl Open {
             message_credit: from.u32("open frame")?,
             bulk_credit: from.u32("open frame")?,
             listen_port: from.u16("open frame")?,
-            proofs: from.prefixed(PROOFS_BYTES_MAX, "proofs")?.to_vec(),
+            proofs: Proof::decode_all(from.prefixed(PROOFS_BYTES_MAX, "proofs")?)?,
         })
     }
 }
@@ -157,7 +160,7 @@ mod tests {
             message_credit: 2,
             bulk_credit: 3,
             listen_port: 4,
-            proofs: vec![5, 6],
+            proofs: vec![Proof::Secret { mac: [5; 32] }],
         };
         let mut plain = Vec::new();
         put_ping(&mut plain, PING, 7);

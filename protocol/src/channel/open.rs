@@ -12,6 +12,7 @@ use crate::received::Received;
 use crate::time::{Duration, Instant};
 use crate::wire::codec::{Malformed, Reader};
 use crate::wire::packet::{DisconnectReason, IdentityPacket, Packet, PacketKind, PeerGroupPacket};
+use crate::wire::proof::Proof;
 use alloc::vec::Vec;
 use bytes::{Bytes, BytesMut};
 use core::mem;
@@ -196,7 +197,7 @@ impl<C: Crypto> Channel<C> {
 
     /// Lets the other side in: tells what this side takes and what it can prove. With `holds` the payload lanes stay
     /// shut until [`open_lanes`](Self::open_lanes).
-    pub(crate) fn admit(&mut self, listen_port: u16, proofs: Vec<u8>, holds: bool) {
+    pub(crate) fn admit(&mut self, listen_port: u16, proofs: Vec<Proof>, holds: bool) {
         for lane in [&mut self.message, &mut self.bulk] {
             lane.granted = if holds { 0 } else { lane.window };
         }

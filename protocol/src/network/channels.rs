@@ -13,10 +13,9 @@ use crate::io::{CloseCause, Direction, DiscoverySource, Event, Output, TrustChan
 use crate::time::Duration;
 use crate::trust::gate::Gate;
 use crate::trust::membership::Verdict;
-use crate::trust::settle::{may_stay, opening};
+use crate::trust::settle::{WaitsFor, may_stay, opening};
 use crate::wire::address::Endpoint;
 use crate::wire::packet::{DisconnectReason, IdentityPacket, Packet, PacketKind};
-use crate::wire::proof::Proof;
 use alloc::vec::Vec;
 use core::mem;
 use core::net::SocketAddr;
@@ -40,9 +39,7 @@ impl<C: Crypto> PeerNetwork<C> {
         } else {
             Vec::new()
         };
-        let mut encoded = Vec::new();
-        Proof::encode_all(&proofs, &mut encoded);
-        link.channel.admit(port, encoded, holds);
+        link.channel.admit(port, proofs, holds);
         let opened = link.theirs.is_some();
         // The other side may keep us waiting for its application's word.
         let timeout = self.cx.timing.pending_timeout + self.cx.timing.handshake_timeout;
@@ -101,21 +98,19 @@ impl<C: Crypto> PeerNetwork<C> {
         let peer = link.channel.peer;
         let begins = opening(&policy, self.lists.is_trusted(&peer), self.standing.accepts_proofs());
         let mut why = begins.raised;
-        if why.is_none()
-            && policy.run_default_trust_protocol
-            && let Some(theirs) = &link.theirs
-            && let Ok(proofs) = Proof::decode_all(theirs)
+        if begins.waits_for == WaitsFor::Proofs
+            && let Some(proofs) = &link.theirs
         {
             let prover = opposite(direction);
             let transcript = &link.channel.transcript;
             let verdict =
-                self.standing.check(&self.crypto, &peer, transcript, prover, &proofs, wall);
+                self.standing.check(&self.crypto, &peer, transcript, prover, proofs, wall);
             if let Verdict::Raise(proved) = verdict {
                 why = Some(proved);
             }
         }
         link.trust = if why.is_some() { Trust::Trusted } else { Trust::Authenticated };
-        if policy.application_handshake {
+        if begins.waits_for == WaitsFor::Handshake {
             link.stage = Stage::Settling;
             link.handshaking = true;
             let transcript = link.channel.transcript;

@@ -10,6 +10,7 @@ use crate::io::Direction;
 use crate::time::Instant;
 use crate::timers::TimerKey;
 use crate::wire::packet::PacketKind;
+use crate::wire::proof::Proof;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -47,8 +48,8 @@ pub(crate) struct Link<C: Crypto> {
     pub(crate) stage: Stage,
     pub(crate) opened: Instant,
     pub(crate) trust: Trust,
-    /// The peer's proofs of membership, encoded, once it has let us in.
-    pub(crate) theirs: Option<Vec<u8>>,
+    /// The peer's proofs of membership, once it has let us in.
+    pub(crate) theirs: Option<Vec<Proof>>,
     /// The application has been told of this channel.
     pub(crate) announced: bool,
     /// The application's own trust handshake is under way.
