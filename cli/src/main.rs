@@ -1,3 +1,97 @@
 //! The P2PNet program: run a node, send, receive, explain.
+//!
+//! | Module | What it is |
+//! |---|---|
+//! | [`args`] | the command line |
+//! | [`settings`] | everything that can be set, from a file, the environment and options |
+//! | [`up`] | running a node; [`story`], [`present`] and [`report`] tell what happens |
+//! | [`control`] | how commands speak to the running node |
+//! | [`commands`], [`authority`], [`doctor`] | the other commands |
+//!
+//! Architecture invariant: nothing here knows the runtime, but for one call in [`up`]; everything else goes through
+//! [`p2pnet_driver::Handle`] on plain threads.
 
-fn main() {}
+mod args;
+mod authority;
+mod commands;
+mod control;
+mod doctor;
+mod failure;
+mod log;
+mod membership;
+mod present;
+mod report;
+mod settings;
+mod state_path;
+mod story;
+mod text;
+mod up;
+
+use args::{Cli, Command};
+use clap::{CommandFactory as _, Parser as _};
+use failure::Failure;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help that nobody reads to its end is no failure.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    match run(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let _ = writeln!(io::stderr(), "{failure}");
+            failure.exit_code()
+        }
+    }
+}
+
+fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Up(args) => up::run(&args),
+        Command::Peers(args) => commands::peers(&args),
+        Command::Send(args) => commands::send(args),
+        Command::Connect(args) => commands::connect_to(args),
+        Command::Disconnect(args) => commands::disconnect(args),
+        Command::Block(args) => commands::block(args),
+        Command::Unblock(args) => commands::unblock(args),
+        Command::Trust(args) => commands::trust(args),
+        Command::Untrust(args) => commands::untrust(args),
+        Command::Pending(args) => commands::pending(&args),
+        Command::Accept(args) => commands::accept(args),
+        Command::Refuse(args) => commands::refuse(args),
+        Command::Routine(args) => commands::routine(args),
+        Command::Id(args) => commands::id(&args),
+        Command::Stop(args) => commands::stop(&args),
+        Command::Authority(command) => authority::run(command),
+        Command::Config(args) => config(&args),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "p2pnet", &mut io::stdout());
+            Ok(())
+        }
+    }
+}
+
+fn config(args: &args::Config) -> Result<(), Failure> {
+    if let Some(path) = &args.check {
+        let mut layers = settings::Layers::default();
+        layers.push(settings::from_file(&membership::text(path)?, path)?);
+        layers.push(settings::from_environment(up::variables()?)?);
+        let mut settings = layers.settle()?;
+        membership::load(&mut settings)?;
+        println!("{} is fine.", path.display());
+        return Ok(());
+    }
+    match io::stdout().write_all(settings::default_file().as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::failed(format!("can't write: {error}")))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,412 @@
+//! The command line.
+
+use crate::log::LogFormat;
+use crate::settings::PolicyPreset;
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+use std::path::PathBuf;
+
+const EXAMPLES: &str = "\
+Two machines on one network, one command on each, and they find each other:
+  p2pnet up
+
+Then, in a second terminal:
+  p2pnet peers                    who is there
+  p2pnet send --all \"hello\"       say something to everyone
+  p2pnet send --to 3fa94c01 hi    or to one, by the first 8 digits of its id
+  p2pnet stop                     end the node
+
+Members of a group trust each other when they share a secret:
+  head -c 32 /dev/urandom | base64 > secret
+  p2pnet up --secret secret
+
+If they don't find each other:
+  p2pnet doctor
+
+Exit codes: 0 it worked, 1 it did not succeed, 2 a wrong option, key or value.";
+
+/// Find, trust and talk to other machines, without a server
+#[derive(Debug, Parser)]
+#[command(name = "p2pnet", version, about, after_help = EXAMPLES, max_term_width = 100)]
+#[command(disable_help_subcommand = true, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What the program does.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a node until it is stopped: find peers, prove who they are, show what they say
+    Up(Box<Up>),
+    /// List the peers that the running node knows, with what was exchanged
+    Peers(Listing),
+    /// Send a message to one peer or to all
+    Send(Send),
+    /// Connect to an address
+    Connect(Connect),
+    /// End the channel to a peer
+    Disconnect(OnePeer),
+    /// Turn a peer, an address or a prefix away from now on; without one, list what is blocked
+    Block(Block),
+    /// Lift a block
+    Unblock(Unblock),
+    /// Trust a peer by its identity; without one, list the trusted
+    Trust(Trust),
+    /// Take a peer off the list of trusted ones
+    Untrust(OnePeer),
+    /// List the peers that wait to be let in (with a queue placement)
+    Pending(Listing),
+    /// Let a waiting peer in
+    Accept(OnePeer),
+    /// Turn a waiting peer away
+    Refuse(OnePeer),
+    /// Periodic work of the running node: list, start, stop, change
+    Routine(Routine),
+    /// Print this node's peer id
+    Id(Listing),
+    /// Stop the running node; returns when it has ended and everything is saved
+    Stop(State),
+    /// Issue certificates of membership
+    #[command(subcommand)]
+    Authority(Authority),
+    /// Print or check a configuration
+    Config(Config),
+    /// Explain in plain words what stands in the way
+    Doctor(Doctor),
+    /// Print completions for a shell
+    #[command(
+        after_help = "bash: p2pnet completions bash > ~/.local/share/bash-completion/completions/p2pnet"
+    )]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// Which node is meant.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct State {
+    /// The node's state directory [default: $XDG_STATE_HOME/p2pnet or ~/.local/state/p2pnet]
+    #[arg(long = "state", value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+}
+
+/// `up`.
+#[derive(Args, Debug, Default)]
+#[command(after_help = "\
+Examples:
+  p2pnet up                                   find everyone on this network
+  p2pnet up --network office --secret FILE    only this group, members trusted
+  p2pnet up --policy strict --trust FILE      nobody but listed peers gets in
+  p2pnet up --json | jq -r 'select(.event == \"message_received\").text'
+  p2pnet up --config FILE --set lan.designated_ports=9001
+
+Everything else can be set in a file: p2pnet config --default > p2pnet.toml")]
+pub(crate) struct Up {
+    #[command(flatten)]
+    pub(crate) state: State,
+    /// A configuration file (TOML) [also: P2PNET_CONFIG]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Set any key of the configuration
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Meet only nodes of the same network name
+    #[arg(long, value_name = "NAME")]
+    pub(crate) network: Option<String>,
+    /// Who may do what
+    #[arg(long, value_enum)]
+    pub(crate) policy: Option<PolicyPreset>,
+    /// The file that holds the network's secret: whoever knows it is trusted
+    #[arg(long, value_name = "FILE")]
+    pub(crate) secret: Option<PathBuf>,
+    /// A file of trusted peer ids, one a line, # begins a comment
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trust: Option<PathBuf>,
+    /// The public key of the network's authority: 64 hex digits, or a file
+    #[arg(long, value_name = "KEY")]
+    pub(crate) authority: Option<String>,
+    /// This node's certificate from that authority
+    #[arg(long, value_name = "FILE")]
+    pub(crate) certificate: Option<PathBuf>,
+    /// Use a fresh identity that nothing links to an earlier run
+    #[arg(long)]
+    pub(crate) anonymous: bool,
+    /// Accept connections here: IP:PORT, IP or PORT; may be repeated [default: [::]:0]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Vec<String>,
+    /// Accept no incoming connections
+    #[arg(long)]
+    pub(crate) no_inbound: bool,
+    /// Neither send nor hear beacons on the local network
+    #[arg(long)]
+    pub(crate) no_lan: bool,
+    /// Where incoming peers go: event-based lets them in, the others let them wait for `accept`
+    #[arg(long, value_name = "PLACEMENT")]
+    #[arg(value_parser = ["event-based", "queue-based", "queue-and-event-based"])]
+    pub(crate) placement: Option<String>,
+    /// Print one JSON object a line instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Log to standard error: a level, or levels by category as in warn,lan=debug
+    #[arg(long, value_name = "LEVEL")]
+    pub(crate) log: Option<String>,
+    /// Log to this file instead (level info unless --log says otherwise)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) log_file: Option<PathBuf>,
+    /// How a log line looks
+    #[arg(long, value_enum)]
+    pub(crate) log_format: Option<LogFormat>,
+}
+
+/// A command that lists something.
+#[derive(Args, Debug)]
+pub(crate) struct Listing {
+    #[command(flatten)]
+    pub(crate) state: State,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// A command about one peer.
+#[derive(Args, Debug)]
+pub(crate) struct OnePeer {
+    /// The peer's id, or its first 8 digits or more
+    #[arg(value_name = "PEER")]
+    pub(crate) peer: String,
+    #[command(flatten)]
+    pub(crate) state: State,
+}
+
+/// `send`.
+#[derive(Args, Debug)]
+#[command(group = clap::ArgGroup::new("receiver").required(true))]
+#[command(after_help = "\
+Prints who took the message. Exit code 0 if at least one did, else 1.
+
+Examples:
+  p2pnet send --all \"hello\"
+  p2pnet send --to 3fa94c01 \"just you\"
+  date | p2pnet send --all -")]
+pub(crate) struct Send {
+    /// One peer: its id, or its first 8 digits or more
+    #[arg(long, value_name = "PEER", group = "receiver")]
+    pub(crate) to: Option<String>,
+    /// Everyone with an open channel whom the policy lets have it
+    #[arg(long, group = "receiver")]
+    pub(crate) all: bool,
+    /// The message; - reads it from standard input
+    pub(crate) text: String,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) state: State,
+}
+
+/// `connect`.
+#[derive(Args, Debug)]
+pub(crate) struct Connect {
+    /// Where to, as IP:PORT
+    #[arg(value_name = "ADDR")]
+    pub(crate) address: String,
+    /// Only this identity will do (all 64 digits)
+    #[arg(long, value_name = "PEER")]
+    pub(crate) expect: Option<String>,
+    #[command(flatten)]
+    pub(crate) state: State,
+}
+
+/// `block`.
+#[derive(Args, Debug)]
+pub(crate) struct Block {
+    /// A peer id, an IP address, or a prefix such as 192.0.2.0/24
+    #[arg(value_name = "PEER|ADDR|PREFIX")]
+    pub(crate) target: Option<String>,
+    #[command(flatten)]
+    pub(crate) state: State,
+}
+
+/// `unblock`.
+#[derive(Args, Debug)]
+pub(crate) struct Unblock {
+    /// A peer id, an IP address, or a prefix such as 192.0.2.0/24
+    #[arg(value_name = "PEER|ADDR|PREFIX")]
+    pub(crate) target: String,
+    #[command(flatten)]
+    pub(crate) state: State,
+}
+
+/// `trust`.
+#[derive(Args, Debug)]
+pub(crate) struct Trust {
+    /// The peer's id, or its first 8 digits or more
+    #[arg(value_name = "PEER")]
+    pub(crate) peer: Option<String>,
+    #[command(flatten)]
+    pub(crate) state: State,
+}
+
+/// `routine`.
+#[derive(Args, Debug)]
+pub(crate) struct Routine {
+    /// What to do
+    #[command(subcommand)]
+    pub(crate) action: RoutineAction,
+}
+
+/// What to do with routines.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RoutineAction {
+    /// List them
+    List(Listing),
+    /// Run one from now on
+    Start(OneRoutine),
+    /// Stop running one
+    Stop(OneRoutine),
+    /// Change how often one runs
+    Interval {
+        #[command(flatten)]
+        routine: OneRoutine,
+        /// How often, such as 500ms, 30s or 2m
+        #[arg(value_name = "EVERY")]
+        every: String,
+    },
+}
+
+/// One routine.
+#[derive(Args, Debug)]
+pub(crate) struct OneRoutine {
+    /// Its name, as `routine list` shows it
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) state: State,
+}
+
+/// `authority`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Authority {
+    /// Make an authority's key, and PATH.pub with its public half
+    #[command(
+        after_help = "Give the public half to every node (up --authority), keep the key to yourself."
+    )]
+    New {
+        /// Where the key goes; nothing is overwritten
+        #[arg(default_value = "authority.key")]
+        path: PathBuf,
+    },
+    /// Certify that a peer is a member of a network
+    #[command(after_help = "\
+Example: on the member's machine `p2pnet id`, here `p2pnet authority issue ID`, and there again
+  p2pnet up --authority authority.key.pub --certificate 3fa94c01.certificate")]
+    Issue {
+        /// The member's peer id (all 64 digits), as `p2pnet id` prints it there
+        peer: String,
+        /// The authority's key
+        #[arg(long, value_name = "FILE", default_value = "authority.key")]
+        key: PathBuf,
+        /// The network that it is a member of
+        #[arg(long, value_name = "NAME", default_value = "default")]
+        network: String,
+        /// For how many days
+        #[arg(long, default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=36_500))]
+        days: u32,
+        /// Where the certificate goes [default: the peer's first 8 digits and .certificate]
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+}
+
+/// `config`.
+#[derive(Args, Debug)]
+#[command(group = clap::ArgGroup::new("what").required(true))]
+pub(crate) struct Config {
+    /// Print a commented file with every key and its default; it loads unchanged
+    #[arg(long, group = "what")]
+    pub(crate) default: bool,
+    /// Check a file, along with the environment
+    #[arg(long, value_name = "FILE", group = "what")]
+    pub(crate) check: Option<PathBuf>,
+}
+
+/// `doctor`.
+#[derive(Args, Debug)]
+pub(crate) struct Doctor {
+    #[command(flatten)]
+    pub(crate) listing: Listing,
+    /// Look at the designated ports of this configuration file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split(' '))
+    }
+
+    #[test]
+    fn the_definition_holds_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_of_the_guide_parses() {
+        for line in [
+            "p2pnet up",
+            "p2pnet up --state /tmp/a --network office --secret s --trust t --listen 1.2.3.4:5 --listen 6 --no-lan --policy strict --json",
+            "p2pnet up --config f --set lan.enabled=false --no-inbound --anonymous --authority k --certificate c",
+            "p2pnet up --log warn,lan=debug --log-file l --log-format json --placement queue-based",
+            "p2pnet peers --json --state d",
+            "p2pnet send --to 3fa94c01 hello",
+            "p2pnet send --all hello --state d",
+            "p2pnet connect 192.0.2.1:9000",
+            "p2pnet disconnect 3fa94c01",
+            "p2pnet block 192.0.2.0/24",
+            "p2pnet block",
+            "p2pnet unblock 192.0.2.1",
+            "p2pnet trust 3fa94c01",
+            "p2pnet untrust 3fa94c01",
+            "p2pnet pending",
+            "p2pnet accept 3fa94c01",
+            "p2pnet refuse 3fa94c01",
+            "p2pnet routine list --json",
+            "p2pnet routine start RotateBroadcastPort",
+            "p2pnet routine stop RotateBroadcastPort --state d",
+            "p2pnet routine interval RotateBroadcastPort 5s",
+            "p2pnet id",
+            "p2pnet stop --state d",
+            "p2pnet authority new",
+            "p2pnet authority issue 00 --days 3 --key k",
+            "p2pnet config --default",
+            "p2pnet doctor --json",
+            "p2pnet completions bash",
+        ] {
+            parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for line in [
+            "p2pnet",
+            "p2pnet upp",
+            "p2pnet up --nope",
+            "p2pnet up --policy lax",
+            "p2pnet send hello",
+            "p2pnet send --to 3fa94c01 --all hello",
+            "p2pnet send --all",
+            "p2pnet unblock",
+            "p2pnet routine interval RotateBroadcastPort",
+            "p2pnet authority issue 00 --days 0",
+            "p2pnet config",
+        ] {
+            assert!(parse(line).is_err(), "{line}");
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! `authority`: a network's authority and the certificates that it issues.
+
+use crate::args;
+use crate::failure::Failure;
+use crate::membership;
+use p2pnet_crypto::FastCrypto;
+use p2pnet_protocol::trust::certificate::Certificate;
+use p2pnet_protocol::{Crypto as _, NetworkName, PeerId, PublicKey, UnixTime};
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+use zeroize::Zeroizing;
+
+/// How the line of a key file begins; the seed follows in hex.
+const KEY_PREFIX: &str = "p2pnet-authority-key-v1:";
+const DAY_SECS: u64 = 86_400;
+/// The first moment of 2020: a clock that shows less was never set.
+const CLOCK_SANE_SECS: u64 = 1_577_836_800;
+
+/// Does what the command line asks.
+///
+/// # Errors
+/// What went wrong, with the file's name.
+pub(crate) fn run(command: args::Authority) -> Result<(), Failure> {
+    match command {
+        args::Authority::New { path } => new(&path),
+        args::Authority::Issue { peer, key, network, days, out } => {
+            issue(&peer, &key, &network, days, out)
+        }
+    }
+}
+
+fn new(path: &Path) -> Result<(), Failure> {
+    let mut crypto = crypto()?;
+    let mut seed = Zeroizing::new([0; 32]);
+    crypto.random(&mut *seed);
+    let public = public_of(&crypto, &seed);
+    let mut public_path = path.as_os_str().to_owned();
+    public_path.push(".pub");
+    let public_path = PathBuf::from(public_path);
+    let digits = Zeroizing::new(seed.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+    let text = Zeroizing::new(format!("{KEY_PREFIX}{}\n", *digits));
+    create(path, &text, 0o600)?;
+    create(&public_path, &format!("{public}\n"), 0o644)?;
+    println!("The authority's key is in {}: keep it to yourself.", path.display());
+    println!("Its public half is in {}, for everyone:", public_path.display());
+    println!("{public}");
+    Ok(())
+}
+
+fn issue(
+    peer: &str,
+    key: &Path,
+    network: &str,
+    days: u32,
+    out: Option<PathBuf>,
+) -> Result<(), Failure> {
+    let peer: PeerId = peer.parse().map_err(|_| {
+        Failure::usage(format!("\"{}\" is no peer id", peer.escape_debug()))
+            .fix("give all 64 hex digits, as `p2pnet id` prints them on the member's machine")
+    })?;
+    let network = NetworkName::new(network).map_err(|error| Failure::usage(error.to_string()))?;
+    let crypto = crypto()?;
+    let seed = seed(key)?;
+    let now = now()?;
+    let not_before = UnixTime(now.0.saturating_sub(Certificate::BACKDATE_SECS));
+    let not_after = now.plus_secs(u64::from(days) * DAY_SECS);
+    let signing = crypto.signing_key(&seed);
+    let certificate = Certificate::issue(&crypto, &signing, &network, peer, not_before, not_after)
+        .map_err(|error| Failure::failed(error.to_string()))?;
+    let out = out.unwrap_or_else(|| format!("{}.certificate", peer.short()).into());
+    let text = format!(
+        "# {peer}\n# is a member of the network \"{network}\" for {days} days.\n{certificate}\n"
+    );
+    create(&out, &text, 0o644)?;
+    println!("{} is a member of \"{network}\" for {days} days.", peer.short());
+    println!("The certificate is in {}. On the member's machine:", out.display());
+    println!("  p2pnet up --authority {} --certificate {}", certificate.authority, out.display());
+    Ok(())
+}
+
+/// The public key in the file at `path`, or that of the authority's own key.
+///
+/// # Errors
+/// The file can't be read or holds neither.
+pub(crate) fn public_key(path: &Path) -> Result<PublicKey, Failure> {
+    let text = membership::text(path)?;
+    if let Ok(key) = text.trim().parse() {
+        return Ok(key);
+    }
+    Ok(public_of(&crypto()?, &*seed(path)?))
+}
+
+fn seed(path: &Path) -> Result<Zeroizing<[u8; 32]>, Failure> {
+    let content = membership::bytes(path)?;
+    let parsed = std::str::from_utf8(&content)
+        .ok()
+        .and_then(|text| text.trim().strip_prefix(KEY_PREFIX))
+        .and_then(|digits| digits.parse::<PublicKey>().ok());
+    parsed.map(|seed| Zeroizing::new(seed.0)).ok_or_else(|| {
+        Failure::usage(format!("{} holds no authority's key", path.display()))
+            .fix("name the file that `p2pnet authority new` wrote")
+    })
+}
+
+fn crypto() -> Result<FastCrypto, Failure> {
+    FastCrypto::new().map_err(|_| Failure::failed("the operating system gives no randomness"))
+}
+
+fn public_of(crypto: &FastCrypto, seed: &[u8; 32]) -> PublicKey {
+    crypto.public_key(&crypto.signing_key(seed))
+}
+
+/// The id of the holder of an identity's seed.
+///
+/// # Errors
+/// The operating system has no randomness to give.
+pub(crate) fn peer_id(seed: &[u8; 32]) -> Result<PeerId, Failure> {
+    Ok(PeerId::of(&public_of(&crypto()?, seed)))
+}
+
+fn now() -> Result<UnixTime, Failure> {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    if since < CLOCK_SANE_SECS {
+        return Err(Failure::failed(
+            "this machine's clock is not set, so no certificate can be dated",
+        )
+        .fix("set it, for instance with `timedatectl set-ntp true`"));
+    }
+    Ok(UnixTime(since))
+}
+
+/// Writes a new file and never over another.
+fn create(path: &Path, text: &str, mode: u32) -> Result<(), Failure> {
+    let written = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path)
+        .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()));
+    written.map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => {
+            Failure::failed(format!("{} exists already", path.display()))
+                .fix("move it away, or choose another name")
+        }
+        _ => Failure::failed(format!("can't write {}: {error}", path.display()))
+            .fix("choose a place that you may write to"),
+    })
+}

@@ -1,0 +1,296 @@
+//! The commands that speak to the running node.
+
+use crate::args;
+use crate::control::Client;
+use crate::control::protocol::{PeerRow, Request, Response, RoutineWish, SentRow};
+use crate::failure::Failure;
+use crate::settings::{parse_duration, show_block_target, show_duration};
+use crate::state_path;
+use crate::text::{clean, size, span, table};
+use p2pnet_driver::state::StateDir;
+use p2pnet_protocol::{Direction, Duration, PeerId};
+use serde::Serialize;
+use std::io::{self, Read as _, Write};
+
+/// The largest message that is read from standard input: the largest packet that a node can be set to take, roughly.
+const INPUT_BYTES_MAX: u64 = 4 << 20;
+
+/// What a command prints: standard output, whose end is noticed.
+struct Out(io::Stdout);
+
+impl Out {
+    fn line(&mut self, text: &str) -> Result<(), Failure> {
+        self.raw(&format!("{text}\n"))
+    }
+
+    fn raw(&mut self, text: &str) -> Result<(), Failure> {
+        match self.0.write_all(text.as_bytes()).and_then(|()| self.0.flush()) {
+            // Whoever read this has had enough.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            done => done.map_err(|error| Failure::failed(format!("can't write: {error}"))),
+        }
+    }
+
+    fn json(&mut self, value: &impl Serialize) -> Result<(), Failure> {
+        let text = serde_json::to_string(value);
+        self.line(&text.map_err(|error| Failure::failed(error.to_string()))?)
+    }
+}
+
+fn out() -> Out {
+    Out(io::stdout())
+}
+
+fn connect(state: &args::State) -> Result<Client, Failure> {
+    Client::connect(&state_path::choose(state.dir.as_deref())?)
+}
+
+/// Asks for something whose answer is no more than yes, and the peer meant.
+fn act(state: &args::State, request: &Request, done: &str) -> Result<(), Failure> {
+    let mut client = connect(state)?;
+    match client.ask(request)? {
+        Response::Done => out().line(done),
+        Response::DoneTo(peer) => out().line(&format!("{done} {}", peer.short())),
+        _ => Err(client.unexpected()),
+    }
+}
+
+/// `disconnect`.
+pub(crate) fn disconnect(args: args::OnePeer) -> Result<(), Failure> {
+    act(&args.state, &Request::Disconnect { peer: args.peer }, "disconnected from")
+}
+
+/// `accept`.
+pub(crate) fn accept(args: args::OnePeer) -> Result<(), Failure> {
+    act(&args.state, &Request::Accept { peer: args.peer }, "let in")
+}
+
+/// `refuse`.
+pub(crate) fn refuse(args: args::OnePeer) -> Result<(), Failure> {
+    act(&args.state, &Request::Refuse { peer: args.peer }, "turned away")
+}
+
+/// `untrust`.
+pub(crate) fn untrust(args: args::OnePeer) -> Result<(), Failure> {
+    act(&args.state, &Request::Untrust { peer: args.peer }, "no longer on the list of trusted:")
+}
+
+/// `stop`.
+pub(crate) fn stop(state: &args::State) -> Result<(), Failure> {
+    act(state, &Request::Stop, "stopped")
+}
+
+/// `connect`.
+pub(crate) fn connect_to(args: args::Connect) -> Result<(), Failure> {
+    let done = format!("dialling {}; `p2pnet peers` shows what comes of it", clean(&args.address));
+    act(&args.state, &Request::Connect { address: args.address, expect: args.expect }, &done)
+}
+
+/// `trust`.
+pub(crate) fn trust(args: args::Trust) -> Result<(), Failure> {
+    if let Some(peer) = args.peer {
+        return act(&args.state, &Request::Trust { peer }, "trusted from now on:");
+    }
+    let mut client = connect(&args.state)?;
+    let Response::Trusted(peers) = client.ask(&Request::Trusted)? else {
+        return Err(client.unexpected());
+    };
+    if peers.is_empty() {
+        eprintln!("Nobody is on the list of trusted peers.");
+    }
+    peers.iter().try_for_each(|peer| out().line(&peer.to_string()))
+}
+
+/// `block`.
+pub(crate) fn block(args: args::Block) -> Result<(), Failure> {
+    let mut client = connect(&args.state)?;
+    let request = match &args.target {
+        Some(target) => Request::Block { target: target.clone() },
+        None => Request::Blocked,
+    };
+    let Response::Blocked(targets) = client.ask(&request)? else { return Err(client.unexpected()) };
+    if args.target.is_none() && targets.is_empty() {
+        eprintln!("Nobody is blocked.");
+    }
+    let before = if args.target.is_some() { "blocked from now on: " } else { "" };
+    targets
+        .iter()
+        .try_for_each(|target| out().line(&format!("{before}{}", show_block_target(target))))
+}
+
+/// `unblock`.
+pub(crate) fn unblock(args: args::Unblock) -> Result<(), Failure> {
+    let mut client = connect(&args.state)?;
+    match client.ask(&Request::Unblock { target: args.target })? {
+        Response::Blocked(targets) => targets.iter().try_for_each(|target| {
+            out().line(&format!("no longer blocked: {}", show_block_target(target)))
+        }),
+        _ => Err(client.unexpected()),
+    }
+}
+
+/// `send`.
+pub(crate) fn send(args: args::Send) -> Result<(), Failure> {
+    let text = if args.text == "-" { from_stdin()? } else { args.text };
+    let mut client = connect(&args.state)?;
+    let Response::Sent(rows) = client.ask(&Request::Send { to: args.to, text })? else {
+        return Err(client.unexpected());
+    };
+    for row in &rows {
+        match (args.json, &row.reason) {
+            (true, _) => out().json(row)?,
+            (false, None) => out().line(&format!("sent to {}", row.peer.short()))?,
+            (false, Some(reason)) => eprintln!("not sent to {}: {reason}", row.peer.short()),
+        }
+    }
+    if rows.iter().any(|row: &SentRow| row.sent) {
+        Ok(())
+    } else if rows.is_empty() {
+        Err(Failure::failed("nobody is connected, so nobody got it").fix(
+            "`p2pnet peers` shows who is there; `p2pnet doctor` explains what stands in the way",
+        ))
+    } else {
+        Err(Failure::failed("nobody took it")
+            .fix("trust a peer with `p2pnet trust PEER`, or choose another policy"))
+    }
+}
+
+fn from_stdin() -> Result<String, Failure> {
+    let mut text = String::new();
+    let read = io::stdin().take(INPUT_BYTES_MAX + 1).read_to_string(&mut text);
+    read.map_err(|error| Failure::failed(format!("can't read standard input: {error}")))?;
+    if text.len() as u64 > INPUT_BYTES_MAX {
+        return Err(Failure::usage("standard input holds more than 4 MiB").fix("send less at once"));
+    }
+    text.truncate(text.trim_end_matches(['\n', '\r']).len());
+    Ok(text)
+}
+
+/// `id`.
+pub(crate) fn id(args: &args::Listing) -> Result<(), Failure> {
+    let peer = node_id(&args.state)?;
+    #[derive(Serialize)]
+    struct Id {
+        peer: PeerId,
+    }
+    if args.json { out().json(&Id { peer }) } else { out().line(&peer.to_string()) }
+}
+
+/// The running node's id, or the one that the next node on this state will have.
+fn node_id(state: &args::State) -> Result<PeerId, Failure> {
+    let path = state_path::choose(state.dir.as_deref())?;
+    let not_running = match Client::connect(&path) {
+        Ok(mut client) => match client.ask(&Request::Id)? {
+            Response::Id(peer) => return Ok(peer),
+            _ => return Err(client.unexpected()),
+        },
+        Err(failure) => failure,
+    };
+    if !path.join("identity.key").exists() {
+        return Err(not_running);
+    }
+    let failed = |error: p2pnet_driver::state::StateError| Failure::failed(error.to_string());
+    let seed = StateDir::open(&path).and_then(|state| state.identity()).map_err(failed)?;
+    crate::authority::peer_id(&seed)
+}
+
+/// `peers`.
+pub(crate) fn peers(args: &args::Listing) -> Result<(), Failure> {
+    list_peers(
+        args,
+        &Request::Peers,
+        "Nobody was found yet. `p2pnet doctor` explains what may stand in the way.",
+    )
+}
+
+/// `pending`.
+pub(crate) fn pending(args: &args::Listing) -> Result<(), Failure> {
+    list_peers(args, &Request::Pending, "Nobody waits to be let in.")
+}
+
+fn list_peers(args: &args::Listing, request: &Request, nobody: &str) -> Result<(), Failure> {
+    let mut client = connect(&args.state)?;
+    let Response::Peers(rows) = client.ask(request)? else { return Err(client.unexpected()) };
+    if args.json {
+        return rows.iter().try_for_each(|row| out().json(row));
+    }
+    if rows.is_empty() {
+        eprintln!("{nobody}");
+        return Ok(());
+    }
+    let cells: Vec<Vec<String>> = rows.iter().map(peer_cells).collect();
+    let header =
+        ["PEER", "STATE", "TRUST", "ADDRESS", "RTT", "SENT", "RECEIVED", "QUEUED", "IDLE", "LABEL"];
+    out().raw(&table(&header, &cells))
+}
+
+fn peer_cells(row: &PeerRow) -> Vec<String> {
+    let name = |value: serde_json::Result<serde_json::Value>| match value {
+        Ok(serde_json::Value::String(name)) => name,
+        _ => String::from("-"),
+    };
+    let arrow = match row.direction {
+        Some(Direction::Outgoing) => "to ",
+        Some(Direction::Incoming) => "from ",
+        None => "",
+    };
+    let dash = || String::from("-");
+    let has_channel = row.bytes_received > 0 || row.bytes_sent > 0;
+    let when = |text: String| if has_channel { text } else { dash() };
+    vec![
+        row.peer.short().to_string(),
+        name(serde_json::to_value(row.state)),
+        row.trust.to_string(),
+        row.addr.as_ref().map_or_else(dash, |addr| format!("{arrow}{addr}")),
+        row.rtt_us.map_or_else(dash, round_trip),
+        when(size(row.bytes_sent)),
+        when(size(row.bytes_received)),
+        when(size(row.queued_bytes)),
+        when(span(row.idle_ms)),
+        clean(&row.label),
+    ]
+}
+
+fn round_trip(micros: u64) -> String {
+    if micros < 10_000 {
+        format!("{}.{:02} ms", micros / 1_000, micros % 1_000 / 10)
+    } else {
+        span(micros / 1_000)
+    }
+}
+
+/// `routine`.
+pub(crate) fn routine(args: args::Routine) -> Result<(), Failure> {
+    let (routine, change, done) = match args.action {
+        args::RoutineAction::List(listing) => return list_routines(&listing),
+        args::RoutineAction::Start(routine) => (routine, RoutineWish::Start, "running".into()),
+        args::RoutineAction::Stop(routine) => (routine, RoutineWish::Stop, "not running".into()),
+        args::RoutineAction::Interval { routine, every } => {
+            let every = parse_duration(&every).map_err(|expected| {
+                Failure::usage(format!("the interval \"{}\": {expected}", every.escape_debug()))
+            })?;
+            (routine, RoutineWish::Interval(every), format!("runs every {}", show_duration(every)))
+        }
+    };
+    let done = format!("{}: {done}", clean(&routine.name));
+    act(&routine.state, &Request::Routine { name: routine.name, change }, &done)
+}
+
+fn list_routines(args: &args::Listing) -> Result<(), Failure> {
+    let mut client = connect(&args.state)?;
+    let Response::Routines(rows) = client.ask(&Request::Routines)? else {
+        return Err(client.unexpected());
+    };
+    if args.json {
+        return rows.iter().try_for_each(|row| out().json(row));
+    }
+    let cells: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| {
+            let state = if row.running { "running" } else { "stopped" };
+            let every = show_duration(Duration::from_millis(row.interval_ms));
+            vec![clean(&row.name), state.into(), every]
+        })
+        .collect();
+    out().raw(&table(&["ROUTINE", "STATE", "EVERY"], &cells))
+}

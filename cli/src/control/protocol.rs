@@ -1,0 +1,192 @@
+//! What commands and the node say to each other.
+
+use crate::failure::Failure;
+use p2pnet_protocol::net::canonical;
+use p2pnet_protocol::network::{PeerState, PeerView};
+use p2pnet_protocol::{BlockTarget, Direction, Duration, PeerId, Trust};
+use serde::{Deserialize, Serialize};
+
+/// What a command wants. Peers are named by their whole id or a unique prefix of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case")]
+pub(crate) enum Request {
+    /// The node's own id.
+    Id,
+    /// All peers.
+    Peers,
+    /// Peers that wait to be let in.
+    Pending,
+    /// Send a message; to everyone if nobody is named.
+    Send { to: Option<String>, text: String },
+    /// Dial.
+    Connect { address: String, expect: Option<String> },
+    /// End a channel.
+    Disconnect { peer: String },
+    /// Turn away from now on.
+    Block { target: String },
+    /// Lift a block.
+    Unblock { target: String },
+    /// What is blocked.
+    Blocked,
+    /// Put on the list of trusted identities.
+    Trust { peer: String },
+    /// Take off that list.
+    Untrust { peer: String },
+    /// That list.
+    Trusted,
+    /// Let in.
+    Accept { peer: String },
+    /// Turn away.
+    Refuse { peer: String },
+    /// All routines.
+    Routines,
+    /// Change a routine.
+    Routine { name: String, change: RoutineWish },
+    /// End the node; the answer comes when it has ended.
+    Stop,
+}
+
+/// A change to a routine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RoutineWish {
+    Start,
+    Stop,
+    Interval(Duration),
+}
+
+/// What the node answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Response {
+    /// It is done.
+    Done,
+    /// It is done, to this peer.
+    DoneTo(PeerId),
+    /// The node's own id.
+    Id(PeerId),
+    /// Peers.
+    Peers(Vec<PeerRow>),
+    /// Who took a message, and who didn't.
+    Sent(Vec<SentRow>),
+    /// What is blocked.
+    Blocked(Vec<BlockTarget>),
+    /// Trusted identities.
+    Trusted(Vec<PeerId>),
+    /// Routines.
+    Routines(Vec<RoutineRow>),
+    /// It did not succeed.
+    Failed(Failure),
+}
+
+/// One peer as `peers` and `pending` show it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct PeerRow {
+    pub(crate) peer: PeerId,
+    pub(crate) state: PeerState,
+    pub(crate) trust: Trust,
+    pub(crate) addr: Option<String>,
+    pub(crate) direction: Option<Direction>,
+    /// The port it accepts on, if told.
+    pub(crate) port: Option<u16>,
+    /// Its own claim.
+    pub(crate) label: String,
+    pub(crate) bytes_sent: u64,
+    pub(crate) bytes_received: u64,
+    pub(crate) packets_sent: u64,
+    pub(crate) packets_received: u64,
+    /// Bytes that wait to be sent.
+    pub(crate) queued_bytes: u64,
+    /// The last round trip, in microseconds.
+    pub(crate) rtt_us: Option<u64>,
+    /// Milliseconds since anything was heard.
+    pub(crate) idle_ms: u64,
+}
+
+impl From<PeerView> for PeerRow {
+    fn from(view: PeerView) -> Self {
+        let stats = view.stats;
+        Self {
+            peer: view.peer,
+            state: view.state,
+            trust: view.trust,
+            addr: view.address.map(|at| canonical(at).to_string()),
+            direction: view.direction,
+            port: view.port,
+            label: view.label,
+            bytes_sent: stats.bytes_sent,
+            bytes_received: stats.bytes_received,
+            packets_sent: stats.packets_sent,
+            packets_received: stats.packets_received,
+            queued_bytes: stats.queued_bytes,
+            rtt_us: stats.round_trip_us,
+            idle_ms: stats.idle_ms,
+        }
+    }
+}
+
+/// How sending to one peer went.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SentRow {
+    pub(crate) peer: PeerId,
+    pub(crate) sent: bool,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) reason: Option<String>,
+}
+
+/// One routine as `routine list` shows it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct RoutineRow {
+    pub(crate) name: String,
+    pub(crate) running: bool,
+    pub(crate) interval_ms: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::line;
+
+    fn round_trip<T>(value: &T) -> String
+    where
+        T: Serialize + serde::de::DeserializeOwned + PartialEq + std::fmt::Debug,
+    {
+        let mut bytes = Vec::new();
+        line::write(&mut bytes, value).unwrap();
+        assert_eq!(line::read::<T>(&mut &bytes[..]).unwrap().as_ref(), Some(value));
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn requests_and_responses_are_one_line_each() {
+        let text = String::from("two\nlines \u{1b}[31m");
+        let said = round_trip(&Request::Send { to: None, text });
+        assert_eq!(
+            said,
+            "{\"command\":\"send\",\"to\":null,\"text\":\"two\\nlines \\u001b[31m\"}\n"
+        );
+        round_trip(&Request::Routine {
+            name: "R".into(),
+            change: RoutineWish::Interval(Duration::from_millis(5)),
+        });
+        round_trip(&Response::Failed(Failure::failed("no").fix("yes")));
+        round_trip(&Response::Done);
+        round_trip(&Response::Peers(vec![PeerRow {
+            peer: PeerId([7; 32]),
+            state: PeerState::Open,
+            trust: Trust::Trusted,
+            addr: Some("192.0.2.1:7".into()),
+            direction: Some(Direction::Incoming),
+            port: None,
+            label: "a".into(),
+            bytes_sent: 1,
+            bytes_received: 2,
+            packets_sent: 3,
+            packets_received: 4,
+            queued_bytes: 5,
+            rtt_us: Some(6),
+            idle_ms: 7,
+        }]));
+    }
+}

@@ -1,0 +1,197 @@
+//! What the running node does for commands.
+
+use super::protocol::{PeerRow, Request, Response, RoutineRow, RoutineWish, SentRow};
+use super::resolve;
+use super::server::Service;
+use crate::failure::Failure;
+use crate::settings::parse_block_target;
+use p2pnet_driver::{Handle, ListError, Packet, Reply, Stopped};
+use p2pnet_protocol::{
+    BlockTarget, CommandError, DisconnectReason, PeerId, PeerView, RoutineChange, SendError,
+};
+
+/// The running node, as commands reach it.
+pub(crate) struct NodeService(pub(crate) Handle);
+
+impl Service for NodeService {
+    fn serve(&self, request: Request) -> Response {
+        self.answer(request).unwrap_or_else(Response::Failed)
+    }
+}
+
+impl NodeService {
+    fn answer(&self, request: Request) -> Result<Response, Failure> {
+        let node = &self.0;
+        match request {
+            Request::Id => Ok(Response::Id(node.id())),
+            Request::Peers => Ok(Response::Peers(rows(node.peers().wait()?))),
+            Request::Pending => Ok(Response::Peers(rows(node.pending().wait()?))),
+            Request::Send { to: Some(to), text } => self.send(&to, text),
+            Request::Send { to: None, text } => self.send_all(text),
+            Request::Connect { address, expect } => self.connect(&address, expect.as_deref()),
+            Request::Disconnect { peer } => {
+                self.on_peer(&peer, |peer| node.disconnect(peer, DisconnectReason::Requested))
+            }
+            Request::Accept { peer } => self.on_peer(&peer, |peer| node.accept(peer)),
+            Request::Refuse { peer } => self.on_peer(&peer, |peer| node.refuse(peer)),
+            Request::Trust { peer } => self.on_peer(&peer, |peer| node.trust(peer)),
+            Request::Untrust { peer } => self.on_peer(&peer, |peer| node.untrust(peer)),
+            Request::Trusted => Ok(Response::Trusted(node.trusted().wait()?)),
+            Request::Block { target } => {
+                let target = self.target(&target)?;
+                node.block(target).wait()?;
+                Ok(Response::Blocked(vec![target]))
+            }
+            Request::Unblock { target } => self.unblock(&target),
+            Request::Blocked => Ok(Response::Blocked(node.blocked().wait()?)),
+            Request::Routines => self.routines(),
+            Request::Routine { name, change } => {
+                let change = match change {
+                    RoutineWish::Start => RoutineChange::Start,
+                    RoutineWish::Stop => RoutineChange::Stop,
+                    RoutineWish::Interval(every) => RoutineChange::SetInterval(every),
+                };
+                node.routine(name, change).wait()?;
+                Ok(Response::Done)
+            }
+            Request::Stop => {
+                // The server answers once all is over; dropping the reply takes nothing back.
+                drop(node.shutdown());
+                Ok(Response::Done)
+            }
+        }
+    }
+
+    /// Does something to the peer that `text` names, and says which that was.
+    fn on_peer<E>(
+        &self,
+        text: &str,
+        act: impl FnOnce(PeerId) -> Reply<(), E>,
+    ) -> Result<Response, Failure>
+    where
+        Failure: From<E>,
+    {
+        let peer = self.peer(text)?;
+        act(peer).wait()?;
+        Ok(Response::DoneTo(peer))
+    }
+
+    /// The peer that `text` names among those that the node knows, trusts or blocks.
+    fn peer(&self, text: &str) -> Result<PeerId, Failure> {
+        let known = self.0.call(|net, _| {
+            let peers = net.peers().into_iter().map(|view| view.peer);
+            let blocked = net.blocked().into_iter().filter_map(|target| match target {
+                BlockTarget::Peer(peer) => Some(peer),
+                BlockTarget::Prefix(_) => None,
+            });
+            peers.chain(net.trusted()).chain(blocked).collect::<Vec<_>>()
+        });
+        resolve::peer(text, known.wait()?)
+    }
+
+    /// What to block: 8 digits and more name a peer, for no address looks like that.
+    fn target(&self, text: &str) -> Result<BlockTarget, Failure> {
+        match parse_block_target(text) {
+            Ok(target) => Ok(target),
+            Err(_) if is_digits(text) => self.peer(text).map(BlockTarget::Peer),
+            Err(expected) => {
+                Err(Failure::usage(format!("\"{}\": {expected}", text.escape_debug())))
+            }
+        }
+    }
+
+    fn unblock(&self, text: &str) -> Result<Response, Failure> {
+        let target = self.target(text)?;
+        if !self.0.blocked().wait()?.contains(&target) {
+            return Err(Failure::failed(format!("{text} is not blocked"))
+                .fix("`p2pnet block` lists what is; lift a block as it was set"));
+        }
+        self.0.unblock(target).wait()?;
+        Ok(Response::Blocked(vec![target]))
+    }
+
+    fn send(&self, to: &str, text: String) -> Result<Response, Failure> {
+        let peer = self.peer(to)?;
+        let packet = Packet::message(text);
+        let sent = self.0.try_call::<(), CommandError, _>(move |net, now| {
+            net.send(now, &peer, &packet).map_err(CommandError::Send)
+        });
+        sent.wait()?;
+        Ok(Response::Sent(vec![SentRow { peer, sent: true, reason: None }]))
+    }
+
+    fn send_all(&self, text: String) -> Result<Response, Failure> {
+        let results = self.0.send_all(Packet::message(text)).wait()?;
+        let row = |(peer, result): (PeerId, Result<(), SendError>)| SentRow {
+            peer,
+            sent: result.is_ok(),
+            reason: result.err().map(|error| error.to_string()),
+        };
+        Ok(Response::Sent(results.into_iter().map(row).collect()))
+    }
+
+    fn connect(&self, address: &str, expect: Option<&str>) -> Result<Response, Failure> {
+        let to = address.parse().map_err(|_| {
+            Failure::usage(format!("\"{}\" is no address", address.escape_debug()))
+                .fix("write IP:PORT, such as 192.0.2.1:9000 or [2001:db8::1]:9000")
+        })?;
+        let expect = expect.map(|peer| self.peer(peer)).transpose()?;
+        self.0.connect(to, expect).wait()?;
+        Ok(Response::Done)
+    }
+
+    fn routines(&self) -> Result<Response, Failure> {
+        let routines = self.0.routines().wait()?.into_iter().map(|routine| RoutineRow {
+            name: routine.name,
+            running: routine.running,
+            interval_ms: u64::try_from(routine.interval.as_millis()).unwrap_or(u64::MAX),
+        });
+        Ok(Response::Routines(routines.collect()))
+    }
+}
+
+fn rows(views: Vec<PeerView>) -> Vec<PeerRow> {
+    views.into_iter().map(PeerRow::from).collect()
+}
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+impl From<Stopped> for Failure {
+    fn from(stopped: Stopped) -> Self {
+        Self::failed(stopped.to_string()).fix("start it again with `p2pnet up`")
+    }
+}
+
+impl From<CommandError> for Failure {
+    fn from(error: CommandError) -> Self {
+        let failure = Self::failed(error.to_string());
+        match error {
+            CommandError::NotConnected | CommandError::Send(SendError::NotConnected) => {
+                failure.fix("`p2pnet peers` shows who is; `p2pnet connect IP:PORT` opens a channel")
+            }
+            CommandError::Send(SendError::NotAllowed) => {
+                failure.fix("`p2pnet trust PEER`, or a policy that allows it")
+            }
+            CommandError::Send(SendError::QueueFull) => failure.fix("again in a moment"),
+            CommandError::Send(SendError::TooLarge) => {
+                failure.fix("a shorter message, or a larger limits.packet_bytes_max")
+            }
+            CommandError::NotPending => failure.fix("`p2pnet pending` lists who waits"),
+            CommandError::NoSuchRoutine(_) => failure.fix("`p2pnet routine list` lists the names"),
+            CommandError::Blocked => failure.fix("`p2pnet block` lists what is blocked"),
+            _ => failure,
+        }
+    }
+}
+
+impl From<ListError> for Failure {
+    fn from(error: ListError) -> Self {
+        match error {
+            ListError::Refused(error) => error.into(),
+            other => Self::failed(other.to_string())
+                .fix("make room or make the state directory writable, and say it again"),
+        }
+    }
+}

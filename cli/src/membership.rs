@@ -1,0 +1,185 @@
+//! The files of membership: the secret, the list of trusted peers, the authority's key, the certificate.
+
+use crate::authority;
+use crate::failure::Failure;
+use crate::settings::Settings;
+use p2pnet_protocol::trust::certificate::Certificate;
+use p2pnet_protocol::trust::secret::NetworkSecret;
+use p2pnet_protocol::{PeerId, PublicKey};
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+use zeroize::Zeroizing;
+
+/// No honest file of these is larger.
+const FILE_BYTES_MAX: u64 = 16 << 20;
+
+/// Reads the files that the settings name into the configuration.
+///
+/// # Errors
+/// A file can't be read or makes no sense; the failure names it.
+pub(crate) fn load(settings: &mut Settings) -> Result<(), Failure> {
+    let membership = &mut settings.config.membership;
+    if let Some(path) = &settings.secret_file {
+        membership.secret = Some(secret(path)?);
+    }
+    if let Some(path) = &settings.trust_file {
+        let mut listed = trusted(&text(path)?, path)?;
+        listed.retain(|peer| !membership.trusted.contains(peer));
+        membership.trusted.append(&mut listed);
+    }
+    if !settings.authority.is_empty() {
+        membership.authority = Some(authority_key(&settings.authority)?);
+    }
+    if let Some(path) = &settings.certificate_file {
+        let certificate = certificate(path)?;
+        match membership.authority {
+            Some(key) if key != certificate.authority => {
+                return Err(Failure::usage(format!(
+                    "{}: issued by the authority {}, but --authority names {key}",
+                    path.display(),
+                    certificate.authority
+                ))
+                .fix("name the authority that issued it, or ask this one for a certificate"));
+            }
+            Some(_) => {}
+            None => membership.authority = Some(certificate.authority),
+        }
+        if certificate.network != settings.config.network.tag() {
+            return Err(Failure::usage(format!(
+                "{}: issued for another network than \"{}\"",
+                path.display(),
+                settings.config.network
+            ))
+            .fix("name the network that it was issued for with --network NAME"));
+        }
+        membership.certificate = Some(certificate);
+    }
+    Ok(())
+}
+
+/// Reads a small file.
+pub(crate) fn bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let failed = |error: std::io::Error| {
+        Failure::failed(format!("can't read {}: {error}", path.display()))
+            .fix("see whether the path is right and the file is yours to read")
+    };
+    let mut content = Zeroizing::new(Vec::new());
+    let file = File::open(path).map_err(failed)?;
+    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut content).map_err(failed)?;
+    if content.len() as u64 > FILE_BYTES_MAX {
+        return Err(Failure::usage(format!("{} is larger than 16 MiB", path.display()))
+            .fix("name the right file"));
+    }
+    Ok(content)
+}
+
+/// Reads a small file of text.
+pub(crate) fn text(path: &Path) -> Result<String, Failure> {
+    String::from_utf8(bytes(path)?.to_vec()).map_err(|_| {
+        Failure::usage(format!("{} is no text (UTF-8)", path.display())).fix("name the right file")
+    })
+}
+
+fn secret(path: &Path) -> Result<NetworkSecret, Failure> {
+    let content = bytes(path)?;
+    let secret = Zeroizing::new(content.trim_ascii_end().to_vec());
+    NetworkSecret::new(secret.as_slice()).map_err(|error| {
+        Failure::usage(format!("{}: {error}; this one has {}", path.display(), secret.len()))
+            .fix("head -c 32 /dev/urandom | base64 > FILE makes a good one")
+    })
+}
+
+fn trusted(text: &str, path: &Path) -> Result<Vec<PeerId>, Failure> {
+    let mut peers = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        let id = line.split('#').next().unwrap_or_default().trim();
+        if id.is_empty() {
+            continue;
+        }
+        let peer = id.parse().map_err(|_| {
+            Failure::usage(format!(
+                "{}:{}: \"{}\" is no peer id",
+                path.display(),
+                number + 1,
+                id.escape_debug()
+            ))
+            .fix("write one id of 64 hex digits a line, as `p2pnet id` prints it; # begins a comment")
+        })?;
+        peers.push(peer);
+    }
+    Ok(peers)
+}
+
+/// The authority's public key: in hex, or in a file that holds it or the authority's own key.
+fn authority_key(named: &str) -> Result<PublicKey, Failure> {
+    if let Ok(key) = named.parse() {
+        return Ok(key);
+    }
+    let path = Path::new(named);
+    if !path.exists() {
+        return Err(Failure::usage(format!(
+            "the authority \"{}\" is neither 64 hex digits nor a file",
+            named.escape_debug()
+        ))
+        .fix("give what `p2pnet authority new` printed, or the path of its .pub file"));
+    }
+    authority::public_key(path)
+}
+
+fn certificate(path: &Path) -> Result<Certificate, Failure> {
+    text(path)?.parse().map_err(|error| {
+        Failure::usage(format!("{}: {error}", path.display()))
+            .fix("name the file that `p2pnet authority issue` wrote")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn file(content: impl AsRef<[u8]>) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), content).unwrap();
+        file
+    }
+
+    #[test]
+    fn a_secret_is_the_whole_file_without_white_space_at_its_end() {
+        let with = |text: &str| secret(file(text).path());
+        assert_eq!(with("  sixteen bytes!! \r\n\n"), with("  sixteen bytes!!"));
+        assert_ne!(with("sixteen bytes!! x"), with("  sixteen bytes!!"));
+        let said = with("short\n").unwrap_err().to_string();
+        assert!(said.contains("at least 16 bytes; this one has 5"), "{said}");
+        assert!(!said.contains("short"), "a secret is never shown");
+        assert!(
+            secret(Path::new("/nonexistent")).unwrap_err().to_string().contains("/nonexistent")
+        );
+    }
+
+    #[test]
+    fn lists_take_comments_and_name_the_line() {
+        let id = "ab".repeat(32);
+        let path = Path::new("trusted.txt");
+        let list = format!("# mine\n\n  {id}  # Ada\n{}\n", id.to_uppercase());
+        assert_eq!(trusted(&list, path).unwrap(), [PeerId([0xab; 32]); 2]);
+        let said = trusted(&format!("{id}\nnonsense # x"), path).unwrap_err().to_string();
+        assert!(said.starts_with("p2pnet: trusted.txt:2: \"nonsense\" is no peer id"), "{said}");
+    }
+
+    #[test]
+    fn an_authority_is_digits_or_a_file() {
+        let digits = "cd".repeat(32);
+        assert_eq!(authority_key(&digits), Ok(PublicKey([0xcd; 32])));
+        let in_file = file(format!("{digits}\n"));
+        assert_eq!(authority_key(&in_file.path().display().to_string()), Ok(PublicKey([0xcd; 32])));
+        assert!(authority_key("cdcd").unwrap_err().to_string().contains("neither 64 hex digits"));
+    }
+
+    #[test]
+    fn a_certificate_that_makes_no_sense_is_named() {
+        let said = certificate(file("hello").path()).unwrap_err().to_string();
+        assert!(said.contains("expected one line of p2pnet-certificate-v1:"), "{said}");
+    }
+}

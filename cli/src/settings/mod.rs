@@ -1,0 +1,92 @@
+//! Everything that can be set, from a file, from the environment and from the command line, through one table of keys.
+
+mod budget;
+mod default_file;
+mod keys;
+mod layers;
+mod read;
+mod units;
+mod value;
+
+pub(crate) use budget::LimitsPreset;
+pub(crate) use default_file::default_file;
+pub(crate) use layers::{Assignment, Layers};
+pub(crate) use read::{from_environment, from_file};
+pub(crate) use units::{parse_duration, show_duration};
+pub(crate) use value::{parse_block_target, show_block_target, show_name};
+
+use crate::log::LogSettings;
+use p2pnet_protocol::Config;
+use p2pnet_protocol::trust::policy::{IncomingPeerTrustPolicy, TrustPolicies};
+use serde::{Deserialize, Serialize};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+
+/// What `up` runs with. [`Settings::default`] runs as it is.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// What the core is told. Its listening addresses and files are filled in when the node starts.
+    pub(crate) config: Config,
+    /// Where keys, bans and the control socket live; none stands for the default place.
+    pub(crate) state: Option<PathBuf>,
+    /// Where a listening address has port 0, the first free one of these is taken.
+    pub(crate) listen_ports: Option<RangeInclusive<u16>>,
+    /// The policy that the flags started from.
+    pub(crate) policy: PolicyPreset,
+    /// The file that holds the network's secret.
+    pub(crate) secret_file: Option<PathBuf>,
+    /// The file that lists trusted identities.
+    pub(crate) trust_file: Option<PathBuf>,
+    /// The key of the network's authority: 64 hex digits, or a file that holds them.
+    pub(crate) authority: String,
+    /// The file that holds this node's certificate.
+    pub(crate) certificate_file: Option<PathBuf>,
+    /// The limits that the single ones started from.
+    pub(crate) limits_preset: LimitsPreset,
+    /// The most bytes that the limits may add up to.
+    pub(crate) memory_budget: Option<u64>,
+    /// Logging.
+    pub(crate) log: LogSettings,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            config: Config::default(),
+            state: None,
+            listen_ports: None,
+            policy: PolicyPreset::Default,
+            secret_file: None,
+            trust_file: None,
+            authority: String::new(),
+            certificate_file: None,
+            limits_preset: LimitsPreset::Default,
+            memory_budget: None,
+            log: LogSettings::default(),
+        }
+    }
+}
+
+/// A named starting point for the flags of the trust policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum PolicyPreset {
+    /// Every proven identity is trusted
+    Open,
+    /// Whoever proves an identity may exchange messages; whoever also proves membership is trusted
+    Default,
+    /// Nobody but listed identities and members gets in
+    Strict,
+}
+
+impl PolicyPreset {
+    /// The flags that this policy stands for.
+    pub(crate) fn policies(self) -> TrustPolicies {
+        let incoming = IncomingPeerTrustPolicy {
+            trust_authenticated: self == Self::Open,
+            trusted_only: self == Self::Strict,
+            ..IncomingPeerTrustPolicy::default()
+        };
+        TrustPolicies { incoming, ..TrustPolicies::default() }
+    }
+}
