@@ -184,7 +184,7 @@ fn not_started(error: &StartError) -> Failure {
             Failure::failed(format!("a node is running already on the state in {}", path.display()))
                 .fix("speak to it (`p2pnet peers`), stop it (`p2pnet stop`), or give this one a state of its own with --state DIR")
         }
-        StartError::State(StateError::Io { .. }) => Failure::failed(error.to_string())
+        StartError::State(StateError::Io { .. }) => Failure::failed(format!("the state: {error}"))
             .fix("see who may write there, or name another state with --state DIR"),
         other => Failure::failed(other.to_string()),
     }

@@ -43,7 +43,7 @@ fn unknown_keys_are_named_with_the_nearest() {
 fn bad_values_are_named() {
     let place = Place::new();
     for (options, words) in [
-        (&["--listen", "nowhere"][..], "--listen: listen: expected IP:PORT"),
+        (&["--listen", "nowhere"][..], "--listen: expected IP:PORT"),
         (&["--set", "timing.keep_alive=5"], "timing.keep_alive: expected a number and a unit"),
         (&["--set", "timing.keep_alive=1h"], "timing.keep_alive: must be shorter than"),
         (&["--set", "lan.enabled=maybe"], "lan.enabled: expected true or false"),

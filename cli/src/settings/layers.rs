@@ -52,6 +52,14 @@ impl Assignment {
         Self { raw, ..self }
     }
 
+    /// Where a message should point: the origin, and the key unless the origin says as much.
+    fn place(&self) -> String {
+        match self.origin {
+            Origin::Option(name) if name != "--set" => name.into(),
+            _ => format!("{}: {}", self.origin, self.key.name),
+        }
+    }
+
     /// The text of an option for a key that this program names itself.
     pub(crate) fn option(
         name: &str,
@@ -93,7 +101,7 @@ impl Layers {
                 for assignment in layer.iter().filter(|assignment| assignment.key.name == key.name)
                 {
                     (key.set)(&mut settings, &assignment.raw).map_err(|problem| {
-                        Failure::usage(format!("{}: {}: {problem}", assignment.origin, key.name))
+                        Failure::usage(format!("{}: {problem}", assignment.place()))
                     })?;
                 }
             }
@@ -111,7 +119,7 @@ impl Layers {
     fn refuse(&self, name: &str, problem: &str) -> Failure {
         let set = self.0.iter().flatten().rev().find(|assignment| assignment.key.name == name);
         Failure::usage(match set {
-            Some(assignment) => format!("{}: {name}: {problem}", assignment.origin),
+            Some(assignment) => format!("{}: {problem}", assignment.place()),
             None => format!("{name}: {problem}"),
         })
     }
