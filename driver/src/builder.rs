@@ -9,6 +9,7 @@ use crate::outbox::Outbox;
 use crate::state::{StateDir, StateError};
 use crate::{interfaces, listen, udp};
 use p2pnet_crypto::FastCrypto;
+use p2pnet_protocol::handlers::Handlers;
 use p2pnet_protocol::{Config, ConfigError, PeerId, Seed};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -37,6 +38,7 @@ pub struct Builder {
     identity: Identity,
     state_dir: Option<PathBuf>,
     listen_ports: Option<RangeInclusive<u16>>,
+    handlers: Handlers,
 }
 
 enum Identity {
@@ -115,7 +117,13 @@ impl Default for Builder {
 impl Builder {
     /// A node with this configuration and a fresh identity.
     pub fn new(config: Config) -> Self {
-        Self { config, identity: Identity::Kept, state_dir: None, listen_ports: None }
+        Self {
+            config,
+            identity: Identity::Kept,
+            state_dir: None,
+            listen_ports: None,
+            handlers: Handlers::default(),
+        }
     }
 
     /// The identity with this Ed25519 seed.
@@ -137,13 +145,20 @@ impl Builder {
         self
     }
 
+    /// Calls the application's own code where it replaces what is built in. Handlers run between two steps of the node,
+    /// whether or not [`Events`] are taken; keep them short.
+    pub fn handlers(mut self, handlers: Handlers) -> Self {
+        self.handlers = handlers;
+        self
+    }
+
     /// Opens everything the node needs. It begins to run when the [`Driver`] does; adapters such as `p2pnet-tokio` do
     /// both.
     ///
     /// # Errors
     /// [`StartError`] says what is in the way.
     pub fn start(self) -> Result<(Handle, Events, Driver), StartError> {
-        let Self { mut config, identity, state_dir, listen_ports } = self;
+        let Self { mut config, identity, state_dir, listen_ports, handlers } = self;
         config.validate()?;
         let state = state_dir.map(StateDir::open).transpose()?;
         if let Some(state) = &state {
@@ -178,7 +193,8 @@ impl Builder {
         let events =
             Events::new(Arc::clone(&shared.events), Arc::clone(&shared.wake), owed_bytes_max);
         let handle = Handle::new(Arc::clone(&shared));
-        let driver = Driver { net, shared, clock, listeners, ears, watch, state, linger, policy };
+        let driver =
+            Driver { net, shared, clock, listeners, ears, watch, state, linger, policy, handlers };
         Ok((handle, events, driver))
     }
 }

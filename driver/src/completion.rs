@@ -26,6 +26,7 @@ use crate::state::{StateDir, StateError};
 use crate::udp::{self, Ear, Family};
 use buffer::ReadBuffer;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use p2pnet_protocol::handlers::Handlers;
 use p2pnet_protocol::trust::policy::IncomingPeerTrustPolicy;
 use p2pnet_protocol::{ConnId, Duration, Instant, Interface, ListenerId};
 use std::collections::{HashMap, VecDeque};
@@ -62,6 +63,7 @@ pub struct Driver {
     pub(crate) state: Option<StateDir>,
     pub(crate) linger: Duration,
     pub(crate) policy: IncomingPeerTrustPolicy,
+    pub(crate) handlers: Handlers,
 }
 
 impl std::fmt::Debug for Driver {
@@ -156,6 +158,7 @@ struct Loop<R: Runtime> {
     state: Option<StateDir>,
     linger: Duration,
     policy: IncomingPeerTrustPolicy,
+    handlers: Handlers,
 
     ops: FuturesUnordered<Op<R>>,
     done: Vec<Done<R>>,
@@ -199,6 +202,7 @@ impl<R: Runtime> Loop<R> {
             state: driver.state,
             linger: driver.linger,
             policy: driver.policy,
+            handlers: driver.handlers,
             ops: FuturesUnordered::new(),
             done: Vec::new(),
             sleep: None,
@@ -280,6 +284,9 @@ impl<R: Runtime> Loop<R> {
     fn on_time(&mut self) {
         if self.net.poll_timeout().is_some_and(|deadline| deadline.at <= self.now) {
             self.net.handle_timeout(self.now);
+        }
+        if self.handlers.poll_timeout().is_some_and(|at| at <= self.now) {
+            self.handlers.on_timeout(self.now, &mut self.net);
         }
         if let Some(wall) = self.wall.check(self.now, self.clock.wall()) {
             self.net.handle_wall_time(self.now, wall);
@@ -393,6 +400,7 @@ impl<R: Runtime> Loop<R> {
     fn poll_sleep(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let core = self.net.poll_timeout();
         let own = [
+            self.handlers.poll_timeout(),
             Some(self.wall.due()),
             Some(self.interfaces_due),
             self.resting.iter().map(|(until, ..)| *until).min(),

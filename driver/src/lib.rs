@@ -33,6 +33,7 @@ pub use counters::Counters;
 pub use events::Events;
 pub use handle::{Handle, ListError, Sending};
 pub use p2pnet_protocol as protocol;
+pub use p2pnet_protocol::handlers::Handlers;
 pub use p2pnet_protocol::{Config, ConnId, Event, Packet, PeerId};
 pub use reply::{Reply, Stopped};
 

@@ -67,6 +67,22 @@ pub(crate) enum Item {
     Packet(Packet),
 }
 
+impl Item {
+    fn packets(&self) -> u64 {
+        match self {
+            Self::Messages(batch) => batch.count().into(),
+            Self::Packet(_) => 1,
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Messages(batch) => batch.bytes(),
+            Self::Packet(packet) => packet_bytes(packet),
+        }
+    }
+}
+
 /// An item, who it is for, and where it came from.
 #[derive(Debug)]
 pub(crate) struct Parcel {
@@ -83,13 +99,6 @@ fn kind_bit(kind: PacketKind) -> u8 {
 
 fn packet_bytes(packet: &Packet) -> usize {
     packet.payload().map_or(0, bytes::Bytes::len) + PACKET_OVERHEAD_BYTES
-}
-
-fn item_bytes(item: &Item) -> usize {
-    match item {
-        Item::Messages(batch) => batch.bytes(),
-        Item::Packet(packet) => packet_bytes(packet),
-    }
 }
 
 fn way_of(packet: &Packet) -> Way {
@@ -179,8 +188,8 @@ impl Outbox {
         state.by_peer.insert(peer, at);
     }
 
-    /// The channel `conn` (any, if `None`) to `peer` ended. Says how many bytes were accepted and never reached the core.
-    pub(crate) fn remove(&self, peer: &PeerId, conn: Option<ConnId>) -> usize {
+    /// The channel `conn` (any, if `None`) to `peer` ended. Says how many packets were taken and never reached the core.
+    pub(crate) fn remove(&self, peer: &PeerId, conn: Option<ConnId>) -> u64 {
         let mut state = self.lock();
         let Some(&at) = state.by_peer.get(peer) else { return 0 };
         if state.lanes[at].as_ref().is_some_and(|lane| conn.is_some_and(|c| c != lane.conn)) {
@@ -192,7 +201,7 @@ impl Outbox {
         let Some(lane) = state.lanes[at].take() else { return 0 };
         drop(state);
         lane.waiting.into_iter().for_each(Waker::wake);
-        lane.messages.bytes + lane.bulk.bytes
+        lane.messages.items.iter().chain(&lane.bulk.items).map(Item::packets).sum()
     }
 
     /// Every channel is gone, and no more will come.
@@ -268,7 +277,7 @@ impl Outbox {
                 continue;
             };
             state.ready.push_back(at);
-            let bytes = item_bytes(&item);
+            let bytes = item.bytes();
             return Some(Parcel { peer: lane.peer, item, bytes, way, lane: at });
         }
         None
@@ -477,7 +486,7 @@ mod tests {
             0,
             "another channel's end is not this one's"
         );
-        assert!(outbox.remove(&A, Some(ConnId(1))) > 0);
+        assert_eq!(outbox.remove(&A, Some(ConnId(1))), 1, "one packet was taken and not sent");
         assert_eq!(outbox.message(&A, b"", None), Err(SendError::NotConnected));
     }
 }

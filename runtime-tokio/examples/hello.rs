@@ -7,7 +7,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (node, mut events) = p2pnet_tokio::spawn(Builder::default())?;
     while let Some(event) = events.next().await {
         match event {
-            Event::PeerConnected { peer, .. } => node.send(peer, b"hello").await?,
+            Event::PeerConnected { peer, .. } => _ = node.send(peer, b"hello").await,
             Event::Received(packets) => packets.for_each(|packet| println!("{packet:?}")),
             _ => {}
         }

@@ -7,6 +7,8 @@ use p2pnet_driver::protocol::{
     CloseCause, CloseReason, CommandError, DialError, Direction, DisconnectReason, Duration, Event,
     Packet, SendError,
 };
+use p2pnet_tokio::Builder;
+use p2pnet_tokio::driver::Handlers;
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::time::Instant;
@@ -196,7 +198,7 @@ async fn the_application_may_hand_in_a_stream() {
 #[tokio::test]
 async fn lists_survive_a_restart() {
     let state = tempfile::tempdir().unwrap();
-    let builder = || p2pnet_tokio::Builder::new(quiet()).state_dir(state.path());
+    let builder = || Builder::new(quiet()).state_dir(state.path());
     let stranger = p2pnet_tokio::PeerId([9; 32]);
     let (a, events) = p2pnet_tokio::run_in_thread(builder()).unwrap();
     let id = a.id();
@@ -222,4 +224,82 @@ async fn a_stopped_node_says_so() {
     assert_eq!(a.peers().await, Err(p2pnet_driver::Stopped));
     while events.next().await.is_some() {}
     assert!(TcpStream::connect(at(&a)).is_err(), "its port is closed");
+}
+
+#[tokio::test]
+async fn dropping_the_last_handle_ends_the_node() {
+    let [(a, mut a_events), (b, mut b_events)] = pair(quiet(), quiet()).await;
+    let other = a.clone();
+    drop(a);
+    other.send(b.id(), &numbered(0, 8)).await.unwrap();
+    drop(other);
+    take_numbered(&mut b_events, 1).await;
+    let reason = until(&mut b_events, |event| match event {
+        Event::PeerClosed { reason, .. } => Some(*reason),
+        _ => None,
+    })
+    .await;
+    assert_eq!(reason, CloseReason::Remote(DisconnectReason::ShuttingDown));
+    while a_events.next().await.is_some() {}
+}
+
+#[tokio::test]
+async fn handlers_run_though_nobody_takes_events() {
+    let mut handlers = Handlers::default();
+    handlers.on_pure_message(|wishes, peer, said| wishes.send(peer, Packet::PureMessage(said)));
+    let (echo, echo_events) =
+        p2pnet_tokio::run_in_thread(Builder::new(quiet()).handlers(handlers)).unwrap();
+    let (a, mut events) = node(quiet());
+    a.connect(at(&echo), None).await.unwrap();
+    connected(&mut events).await;
+    let send = async {
+        for number in 0..3000 {
+            a.send(echo.id(), &numbered(number, 1000)).await.unwrap();
+            if number % 100 == 0 {
+                // The echo's own queue is bounded, and a handler's wish does not wait.
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        }
+    };
+    tokio::join!(send, take_numbered(&mut events, 3000));
+    drop(echo_events);
+}
+
+#[tokio::test]
+async fn what_the_gate_turns_away_is_refused_at_once() {
+    let mut wary = quiet();
+    wary.policies.incoming.trust_authenticated = false;
+    let [(a, _a_events), (b, mut b_events)] = pair(wary.clone(), wary).await;
+    let data = Packet::misc_data("for friends");
+    assert_eq!(a.send_packet(b.id(), data.clone()).await, Err(SendError::NotAllowed));
+    a.send(b.id(), &numbered(0, 8)).await.unwrap();
+    take_numbered(&mut b_events, 1).await;
+    a.trust(b.id()).await.unwrap();
+    a.send_packet(b.id(), data).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_a_lost_peer_never_got_is_counted() {
+    let mut brief = quiet();
+    brief.timing.linger = Duration::from_millis(200);
+    let [(a, mut a_events), (b, _deaf)] = pair(brief, quiet()).await;
+    let fill = async {
+        loop {
+            a.send(b.id(), &[0; 4096]).await.unwrap();
+        }
+    };
+    tokio::time::timeout(Duration::from_millis(500), fill).await.expect_err("bounded");
+    let started = Instant::now();
+    a.disconnect(b.id(), DisconnectReason::Requested).await.unwrap();
+    let unsent = until(&mut a_events, |event| match event {
+        Event::PeerClosed { unsent, .. } => Some(*unsent),
+        _ => None,
+    })
+    .await;
+    assert!(unsent >= 50, "{unsent} messages of 4 KiB: the lane alone holds more");
+    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+    // A peer that reads nothing doesn't keep the node from stopping either.
+    let started = Instant::now();
+    a.shutdown().await.unwrap();
+    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
 }

@@ -8,6 +8,7 @@ use crate::reply::{Promise, Stopped};
 use crate::runtime::Runtime;
 use crate::state::Lists;
 use crate::udp;
+use p2pnet_protocol::handlers::Disposition;
 use p2pnet_protocol::trust::gate::Gate;
 use p2pnet_protocol::{
     Answer, CommandError, DisconnectReason, Duration, Event, Instant, Lane, Output, PeerId,
@@ -17,7 +18,7 @@ use std::sync::Arc;
 
 /// Batches handed to the core in one turn.
 const PARCELS_MAX: usize = 64;
-/// How much longer than the core's own linger the loop waits for the core to finish.
+/// How much longer than the linger the loop waits for the core to finish.
 const STOP_GRACE: Duration = Duration::from_secs(1);
 
 /// Something that ends once everything that was sent is in the core.
@@ -107,9 +108,9 @@ impl<R: Runtime> Loop<R> {
             if !self.shared.outbox.is_drained(peer.as_ref()) && self.now < by {
                 continue;
             }
-            if let Ending::Node { by, .. } = &mut self.endings[at] {
-                *by = None;
-                self.shut_down();
+            if let Ending::Node { by: waiting, .. } = &mut self.endings[at] {
+                *waiting = None;
+                self.shut_down(by);
             } else if let Ending::Channel { peer, reason, promise, .. } =
                 self.endings.swap_remove(at)
             {
@@ -119,11 +120,11 @@ impl<R: Runtime> Loop<R> {
         }
     }
 
-    fn shut_down(&mut self) {
+    fn shut_down(&mut self, by: Instant) {
         if self.stop_by.is_none() {
             tracing::debug!(target: "p2pnet::driver", "shutting down");
             self.net.shutdown(self.now);
-            self.stop_by = Some(self.now + self.linger + STOP_GRACE);
+            self.stop_by = Some(by + STOP_GRACE);
         }
     }
 
@@ -198,8 +199,8 @@ impl<R: Runtime> Loop<R> {
         }
     }
 
-    fn on_event(&mut self, event: Event) {
-        match &event {
+    fn on_event(&mut self, mut event: Event) {
+        match &mut event {
             Event::PeerConnected { peer, conn, at, direction, trust } => {
                 tracing::info!(
                     target: "p2pnet::peers", peer = %peer.short(), %at, ?direction, %trust, "connected"
@@ -211,9 +212,9 @@ impl<R: Runtime> Loop<R> {
                 }
             }
             Event::PeerClosed { peer, conn, at, reason, unsent } => {
-                let kept_back = self.shared.outbox.remove(peer, Some(*conn));
+                *unsent += self.shared.outbox.remove(peer, Some(*conn));
                 tracing::info!(
-                    target: "p2pnet::peers", peer = %peer.short(), %at, %reason, unsent, kept_back, "closed"
+                    target: "p2pnet::peers", peer = %peer.short(), %at, %reason, unsent, "closed"
                 );
             }
             Event::TrustChanged { peer, trust, because } => {
@@ -234,7 +235,10 @@ impl<R: Runtime> Loop<R> {
             }
             other => tracing::debug!(target: "p2pnet::peers", event = ?other),
         }
-        self.shared.events.push(event, &self.shared.counts);
+        match self.handlers.on_event(self.now, &event, &mut self.net) {
+            Disposition::Pass => self.shared.events.push(event, &self.shared.counts),
+            Disposition::Consumed => {}
+        }
     }
 
     /// What the gate lets pass is asked before a packet is taken, so that none is taken in vain.
