@@ -8,6 +8,7 @@
 //! | [`job`] | what is measured: bulk, messages, round trips, set-ups, idle channels |
 //! | [`peers`] | what is compared; a new library is one more [`Peer`](peers::Peer) |
 //! | [`blocking`] | the jobs over a blocking byte [`Pipe`](blocking::Pipe), for peers that are one |
+//! | [`mod@core`] | two nodes of this project in one thread |
 //! | [`memory`] | AEADs and handshakes without a network: the limits |
 //! | [`machine`] | pinning, processor time, resident memory, disturbance |
 //! | [`report`] | rounds, medians, and the tables |
@@ -17,6 +18,7 @@
 
 pub mod blocking;
 pub mod buffer;
+pub mod core;
 pub mod job;
 pub mod machine;
 pub mod memory;

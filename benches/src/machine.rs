@@ -16,12 +16,25 @@ pub const SERVER_CORE: usize = 1;
 /// # Errors
 /// If the system refuses.
 pub fn pin(core: usize) -> io::Result<()> {
-    if std::thread::available_parallelism()?.get() <= core {
+    if cores() <= core {
         return Ok(());
     }
     let mut set = CpuSet::new();
     set.set(core);
     Ok(sched_setaffinity(None, &set)?)
+}
+
+/// The machine's cores, whichever of them this process is kept on. One where `/proc` is missing.
+fn cores() -> usize {
+    let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
+    let core = |line: &&str| line.starts_with("cpu") && !line.starts_with("cpu ");
+    stat.lines().filter(core).count().max(1)
+}
+
+/// Processor time that the calling thread has used: for measuring work that doesn't wait, whatever else is going on.
+pub fn thread_time() -> Duration {
+    let used = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(used.tv_sec as u64, used.tv_nsec as u32)
 }
 
 /// Processor time that this process has used.
@@ -57,8 +70,7 @@ impl Disturbance {
     /// The share of the machine's processor time since then that was used, but not by the measured processes, which
     /// used `ours`. Work that the kernel charges to nobody counts too.
     pub fn share(&self, ours: Duration) -> f64 {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let all = self.since.elapsed().as_secs_f64() * cores as f64;
+        let all = self.since.elapsed().as_secs_f64() * cores() as f64;
         let others = machine_busy().saturating_sub(self.busy).saturating_sub(ours);
         others.as_secs_f64() / all.max(1e-9)
     }
@@ -77,6 +89,21 @@ fn machine_busy() -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pinned_thread_still_sees_the_whole_machine() {
+        let cores_before = cores();
+        std::thread::spawn(|| pin(0)).join().unwrap().unwrap();
+        let seen = std::thread::spawn(|| pin(0).map(|()| cores())).join().unwrap().unwrap();
+        assert_eq!(seen, cores_before);
+    }
+
+    #[test]
+    fn the_disturbance_is_a_share() {
+        let watch = Disturbance::watch();
+        std::thread::sleep(Duration::from_millis(100));
+        assert!((0.0..=1.2).contains(&watch.share(Duration::ZERO)));
+    }
 
     #[test]
     fn processor_time_and_memory_are_seen() {

@@ -1,6 +1,7 @@
 //! What is compared.
 
 mod noise;
+mod ours;
 mod raw;
 mod raw_tokio;
 mod tls;
@@ -12,11 +13,11 @@ use std::net::{SocketAddr, TcpListener};
 
 /// A way to make channels between two processes.
 pub trait Peer {
-    /// Does the server's part of `job` on `listener`.
+    /// Listens on a port of its own on loopback, tells it to `ready`, and does the server's part of `job`.
     ///
     /// # Errors
     /// If a connection breaks.
-    fn serve(&self, listener: TcpListener, job: Job) -> io::Result<Served>;
+    fn serve(&self, job: Job, ready: Ready<'_>) -> io::Result<Served>;
 
     /// Does the client's part of `job`.
     ///
@@ -25,11 +26,16 @@ pub trait Peer {
     fn run(&self, server: SocketAddr, job: Job) -> io::Result<Outcome>;
 }
 
+/// Is told where a server listens.
+pub type Ready<'r> = &'r mut dyn FnMut(SocketAddr);
+
 /// A blocking byte pipe is a peer: its jobs are written once.
 struct Blocking<C>(C);
 
 impl<C: Connector> Peer for Blocking<C> {
-    fn serve(&self, listener: TcpListener, job: Job) -> io::Result<Served> {
+    fn serve(&self, job: Job, ready: Ready<'_>) -> io::Result<Served> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        ready(listener.local_addr()?);
         blocking::serve(&self.0, &listener, job)
     }
 
@@ -76,6 +82,12 @@ pub const ALL: &[Entry] = &[
         protection: Protection::None,
         ours: false,
         make: || Box::new(raw_tokio::RawTokio),
+    },
+    Entry {
+        name: "p2pnet-tokio",
+        protection: Protection::Aes(16 * KIB),
+        ours: true,
+        make: || Box::new(ours::Ours),
     },
     Entry {
         name: "noise-aes-64k",
@@ -143,10 +155,12 @@ mod tests {
         ];
         for entry in ALL {
             for job in jobs {
-                let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-                let address = listener.local_addr().unwrap();
+                let (tell, told) = std::sync::mpsc::channel();
                 // The peer is made twice, as in two processes.
-                let server = std::thread::spawn(move || (entry.make)().serve(listener, job));
+                let server = std::thread::spawn(move || {
+                    (entry.make)().serve(job, &mut |address| tell.send(address).unwrap())
+                });
+                let address = told.recv().unwrap();
                 let outcome = (entry.make)().run(address, job).unwrap();
                 server.join().unwrap().unwrap();
                 assert!(outcome.count > 0, "{} {job}", entry.name);

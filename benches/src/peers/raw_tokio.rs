@@ -1,6 +1,6 @@
 //! Raw TCP under tokio, one thread an end: the limit for anything that runs on it.
 
-use super::Peer;
+use super::{Peer, Ready};
 use crate::buffer::Buffer;
 use crate::job::{
     AT_ONCE, BATCH_BYTES, BYE, HELLO, IDLE_WARM_UP, Job, Messages, Outcome, PING_BYTES, Served,
@@ -18,10 +18,10 @@ use tokio::task::JoinSet;
 pub(super) struct RawTokio;
 
 impl Peer for RawTokio {
-    fn serve(&self, listener: std::net::TcpListener, job: Job) -> io::Result<Served> {
-        listener.set_nonblocking(true)?;
+    fn serve(&self, job: Job, ready: Ready<'_>) -> io::Result<Served> {
         runtime()?.block_on(async {
-            let listener = TcpListener::from_std(listener)?;
+            let listener = TcpListener::bind("127.0.0.1:0").await?;
+            ready(listener.local_addr()?);
             match job {
                 Job::Bulk(_) => count(accept(&listener).await?, false).await?,
                 Job::Messages { .. } => count(accept(&listener).await?, true).await?,

@@ -7,11 +7,10 @@ pub use table::tables;
 
 use crate::job::{Job, Outcome};
 use crate::machine::{self, Disturbance};
-use crate::memory::{Aeads, Handshakes};
+use crate::memory::{Aeads, CoreRates, Handshakes};
 use crate::peers::{self, Entry, Peer};
 use std::env;
-use std::io::{self, BufRead as _, BufReader, Write as _};
-use std::net::TcpListener;
+use std::io::{self, BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -91,8 +90,8 @@ impl Axis {
 pub struct Sample {
     /// What the client saw.
     pub outcome: Outcome,
-    /// Processor seconds of both ends.
-    pub processor_s: f64,
+    /// Processor seconds of the client and of the server.
+    pub processor_s: [f64; 2],
     /// Bytes of resident memory for each idle channel.
     pub idle_bytes: f64,
     /// The share of the machine that others used.
@@ -103,6 +102,12 @@ impl Sample {
     /// Bytes, messages or set-ups a second.
     pub fn rate(&self) -> f64 {
         self.outcome.count as f64 / self.outcome.seconds
+    }
+
+    /// The same for each processor second of the busier end: what one core an end gives if nothing disturbs it.
+    pub fn processor_rate(&self) -> f64 {
+        let [client, server] = self.processor_s;
+        self.outcome.count as f64 / client.max(server)
     }
 
     /// The round trip that `share` of all are quicker than, in microseconds.
@@ -119,6 +124,8 @@ pub struct Round {
     pub aeads: Aeads,
     /// The handshakes.
     pub handshakes: Handshakes,
+    /// The core alone.
+    pub core: CoreRates,
 }
 
 impl Round {
@@ -136,8 +143,13 @@ impl Round {
                 measured?.try_into().map_err(|_| io::Error::other("a job is missing"))?;
             samples.push(measured);
         }
-        let aeads = Aeads::measure(extent.memory_span);
-        Ok(Self { samples, aeads, handshakes: Handshakes::measure(extent.memory_span) })
+        let span = extent.memory_span;
+        Ok(Self {
+            samples,
+            aeads: Aeads::measure(span),
+            handshakes: Handshakes::measure(span),
+            core: CoreRates::measure(span),
+        })
     }
 }
 
@@ -154,7 +166,7 @@ fn measure(entry: &Entry, job: Job) -> io::Result<Sample> {
     let (theirs, idle_bytes) = server.finish().map_err(failed)?;
     Ok(Sample {
         outcome,
-        processor_s: (ours + theirs).as_secs_f64(),
+        processor_s: [ours, theirs].map(|time| time.as_secs_f64()),
         idle_bytes,
         disturbance: watch.share(ours + theirs),
     })
@@ -205,11 +217,12 @@ pub fn serve(entry: &Entry, job: Job) -> io::Result<()> {
         std::process::abort();
     });
     let peer: Box<dyn Peer> = (entry.make)();
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    println!("{}", listener.local_addr()?);
-    io::stdout().flush()?;
-    let before = machine::processor_time();
-    let served = peer.serve(listener, job)?;
+    // What it took to make the peer doesn't count.
+    let mut before = Duration::ZERO;
+    let served = peer.serve(job, &mut |address| {
+        before = machine::processor_time();
+        println!("{address}");
+    })?;
     let used = machine::processor_time().saturating_sub(before);
     println!("{} {}", used.as_micros(), served.idle_bytes);
     Ok(())

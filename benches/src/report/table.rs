@@ -1,9 +1,14 @@
 //! The tables, in Markdown.
 
-use super::{Axis, Round, goals, median};
-use crate::memory::{AeadTimes, SIZES, serial_bound};
+use super::{Axis, Round, Sample, goals, median};
+use crate::memory::{AeadTimes, CoreRates, SIZES, serial_bound};
 use crate::peers::{Entry, Protection, RAW, RAW_TOKIO};
 use std::fmt::Write as _;
+
+const EXPLAINED: &str = "\
+Two processes on loopback, one core an end. Ratios are taken within a round. \"By CPU\" counts \
+processor seconds of the busier end instead of time, which holds on a busy machine too. \"Others\" is the \
+greatest share of the machine that anything else used meanwhile: above 0.25, don't trust the row.";
 
 const MIB: f64 = 1_048_576.0;
 
@@ -32,12 +37,12 @@ impl Rows<'_> {
         })
     }
 
-    /// The median over rounds of bulk divided by the same round's serial bound.
-    pub(super) fn bound_ratio(&self, peer: usize) -> f64 {
-        let bulk = Axis::Bulk as usize;
+    /// The median over rounds of bulk divided by the same round's serial bound, both by `rate`.
+    pub(super) fn bound_ratio(&self, peer: usize, rate: fn(&Sample) -> f64) -> f64 {
         let raw = self.index(RAW);
         median(self.rounds, |round| {
-            let raw = raw.map_or(f64::NAN, |raw| round.samples[raw][bulk].rate() / MIB);
+            let mib_s = |peer: usize| rate(&round.samples[peer][Axis::Bulk as usize]) / MIB;
+            let raw = raw.map_or(f64::NAN, mib_s);
             let bound = match self.entries[peer].protection {
                 Protection::None => raw,
                 Protection::Aes(record) => {
@@ -47,7 +52,7 @@ impl Rows<'_> {
                     serial_bound(raw, open_ns(&round.aeads.chacha, record), record)
                 }
             };
-            round.samples[peer][bulk].rate() / MIB / bound
+            mib_s(peer) / bound
         })
     }
 
@@ -85,22 +90,17 @@ pub fn tables(entries: &[&'static Entry], rounds: &[Round]) -> String {
 }
 
 fn channels(rows: &Rows<'_>, out: &mut String) -> std::fmt::Result {
-    writeln!(
-        out,
-        "## Channels\n\nTwo processes on loopback, one core an end. Medians of {} rounds; ratios are taken within a \
-         round. \"Others\" is the greatest share of the machine that was used by anything else meanwhile: above 0.25, \
-         don't trust the row.\n",
-        rows.rounds.len()
-    )?;
+    let rounds = rows.rounds.len();
+    writeln!(out, "## Channels\n\n{EXPLAINED} Medians of {rounds} rounds.\n")?;
     out.push_str(
-        "| peer | bulk MiB/s | × raw | × serial bound | CPU s/GiB | 64 B batched M/s | 64 B each k/s \
+        "| peer | bulk MiB/s | × raw | × serial bound | same by CPU | CPU s/GiB | 64 B batched M/s | 64 B each k/s \
          | 1 KiB batched k/s | RTT p50 / p99 µs | × tokio | set-ups/s | B/idle | others |\n\
-         |---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
+         |---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     for (peer, entry) in rows.entries.iter().enumerate() {
         let processor = median(rows.rounds, |round| {
             let bulk = &round.samples[peer][Axis::Bulk as usize];
-            bulk.processor_s / (bulk.outcome.count as f64 / MIB / 1_024.0)
+            bulk.processor_s.iter().sum::<f64>() / (bulk.outcome.count as f64 / MIB / 1_024.0)
         });
         let trip = |share| {
             median(rows.rounds, |round| {
@@ -111,12 +111,13 @@ fn channels(rows: &Rows<'_>, out: &mut String) -> std::fmt::Result {
         let others = samples.map(|sample| sample.disturbance).fold(0.0, f64::max);
         writeln!(
             out,
-            "| {} | {:.0} | {:.2} | {:.2} | {processor:.2} | {:.1} | {:.0} | {:.0} | {:.1} / {:.0} | {:.2} | {:.0} \
+            "| {} | {:.0} | {:.2} | {:.2} | {:.2} | {processor:.2} | {:.1} | {:.0} | {:.0} | {:.1} / {:.0} | {:.2} | {:.0} \
              | {:.0} | {others:.2} |",
             entry.name,
             rows.rate(peer, Axis::Bulk) / MIB,
             rows.bulk_ratio(peer, rows.index(RAW)),
-            rows.bound_ratio(peer),
+            rows.bound_ratio(peer, Sample::rate),
+            rows.bound_ratio(peer, Sample::processor_rate),
             rows.rate(peer, Axis::Small) / 1e6,
             rows.rate(peer, Axis::SmallEach) / 1e3,
             rows.rate(peer, Axis::Medium) / 1e3,
@@ -160,5 +161,19 @@ fn aeads(rounds: &[Round], out: &mut String) -> std::fmt::Result {
     let snow = median(rounds, |round| round.handshakes.snow);
     writeln!(out, "| ours, `FastCrypto`, one Ed25519 verification a side | {fast:.0} |")?;
     writeln!(out, "| ours, `PureCrypto`, one Ed25519 verification a side | {pure:.0} |")?;
-    writeln!(out, "| snow, no signatures | {snow:.0} |")
+    writeln!(out, "| snow, no signatures | {snow:.0} |")?;
+    let core = |figure: fn(&CoreRates) -> f64| median(rounds, |round| figure(&round.core));
+    out.push_str("\n| The core alone, both ends on one core | |\n|---|---|\n");
+    writeln!(
+        out,
+        "| bulk, AES where the machine has it | {:.0} MiB/s |",
+        core(|core| core.bulk) / MIB
+    )?;
+    writeln!(
+        out,
+        "| bulk, ChaCha20-Poly1305 | {:.0} MiB/s |",
+        core(|core| core.bulk_chacha) / MIB
+    )?;
+    writeln!(out, "| 64-byte messages | {:.2} M/s |", core(|core| core.messages) / 1e6)?;
+    writeln!(out, "| channels opened and closed | {:.0} /s |", core(|core| core.set_ups))
 }
