@@ -15,13 +15,17 @@ use tracing_subscriber::registry::Registry;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// What is logged and where to.
+#[doc(alias = "Logging")]
+#[doc(alias = "ConsoleDebugger")]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct LogSettings {
     /// What is logged.
     pub(crate) filter: Filter,
     /// Whether the console (standard error) gets it.
+    #[doc(alias = "EmitConsoleMessages")]
     pub(crate) console: LogConsole,
     /// The file that gets it.
+    #[doc(alias = "LogToFile")]
     pub(crate) file: Option<PathBuf>,
     /// How a line looks.
     pub(crate) format: LogFormat,

@@ -80,8 +80,10 @@ pub struct Config {
     /// Separates networks that share a wire.
     pub network: NetworkName,
     /// Where to accept streams; port 0 lets the operating system choose. The driver binds these.
+    #[doc(alias = "ListeningPort")]
     pub listen: Vec<SocketAddr>,
     /// Whether incoming connections are accepted.
+    #[doc(alias = "AcceptInboundPeers")]
     pub accept_inbound: bool,
     /// What to do with incoming peers.
     pub placement: IncomingPeerPlacement,
@@ -129,6 +131,8 @@ impl Default for Config {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LanConfig {
     /// Whether beacons are sent and heard at all.
+    #[doc(alias = "StartBroadcastingLAN")]
+    #[doc(alias = "StopBroadcastingLAN")]
     pub enabled: bool,
     /// Whether to send by IPv4 broadcast.
     pub broadcast: bool,
@@ -137,6 +141,7 @@ pub struct LanConfig {
     /// Whether to send by IPv6 link-local multicast, to [`MULTICAST_V6`](crate::discovery::MULTICAST_V6).
     pub multicast_v6: bool,
     /// The UDP ports that are listened on; beacons go to one of them at a time (`DesignatedPorts`).
+    #[doc(alias = "DesignatedPorts")]
     pub designated_ports: Vec<u16>,
     /// Whether discovered peers are dialled without being asked for.
     pub connect: bool,

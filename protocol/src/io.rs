@@ -194,6 +194,8 @@ pub enum Event {
     /// How discovery is doing changed.
     DiscoveryStatus(DiscoveryStatus),
     /// A connection is being made, by this node or to it.
+    #[doc(alias = "OnIncomingPeerConnectionAttempt")]
+    #[doc(alias = "IncomingPeerConnectionAttempt")]
     ConnectionAttempt {
         /// The connection.
         conn: ConnId,
@@ -210,6 +212,7 @@ pub enum Event {
         at: SocketAddr,
     },
     /// A channel is open and its trust is settled.
+    #[doc(alias = "PeerAdded")]
     PeerConnected {
         /// The peer.
         peer: PeerId,
@@ -439,6 +442,7 @@ pub enum BlockTarget {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RoutineChange {
     /// Register one of the application's own, stopped.
+    #[doc(alias = "AddRoutine")]
     Add {
         /// The time from run to run.
         interval: Duration,
@@ -448,10 +452,13 @@ pub enum RoutineChange {
     /// Forget it.
     Remove,
     /// Run it from now on.
+    #[doc(alias = "TryStartRoutine")]
     Start,
     /// Stop running it.
+    #[doc(alias = "TryStopRoutine")]
     Stop,
     /// Run it at another interval.
+    #[doc(alias = "TrySetRoutineInterval")]
     SetInterval(Duration),
 }
 

@@ -1,4 +1,5 @@
-//! `docs/features.md`: every feature with the tests that show it. The tests must exist, and run, and pass.
+//! `docs/features.md`: every feature with the tests that show it; `docs/old-faults.md`: every fault of the earlier system
+//! with the tests that keep it mended. The tests must exist, and run, and pass.
 
 use crate::cargo_tests;
 use crate::process::root;
@@ -21,19 +22,19 @@ const FEATURES: &[(char, usize)] = &[
     ('Y', 4),
 ];
 
-/// One row of the ledger.
+/// How many faults of the earlier system are listed.
+const OLD_FAULTS: usize = 18;
+
+/// One row of a ledger.
 #[derive(Debug, PartialEq, Eq)]
 struct Row {
+    /// The feature's letter and number, or the fault's number.
     feature: String,
     state: String,
     tests: Vec<String>,
 }
 
 pub(crate) fn run(run: &mut Run) -> Findings {
-    let text = match std::fs::read_to_string(root().join("docs/features.md")) {
-        Ok(text) => text,
-        Err(error) => return Findings::one(Err(format!("docs/features.md: {error}"))),
-    };
     let known = if run.complete {
         run.ran.clone()
     } else {
@@ -43,12 +44,24 @@ pub(crate) fn run(run: &mut Run) -> Findings {
             Err(failure) => return Findings::one(Err(failure)),
         }
     };
-    check(&parse(&text), &known)
+    let mut findings = Findings::default();
+    for (page, expected) in [("docs/features.md", features()), ("docs/old-faults.md", faults())] {
+        match std::fs::read_to_string(root().join(page)) {
+            Ok(text) => check(page, &parse(&text), &expected, &known, &mut findings),
+            Err(error) => findings.add(Err(format!("{page}: {error}"))),
+        }
+    }
+    findings
 }
 
-fn check(rows: &[Row], known: &BTreeMap<String, bool>) -> Findings {
-    let mut findings = Findings::default();
-    findings.add(every_feature_once(rows));
+fn check(
+    page: &str,
+    rows: &[Row],
+    expected: &BTreeSet<String>,
+    known: &BTreeMap<String, bool>,
+    findings: &mut Findings,
+) {
+    findings.add(each_once(page, rows, expected));
     for row in rows {
         findings.add(state_fits(row));
         for test in &row.tests {
@@ -59,20 +72,28 @@ fn check(rows: &[Row], known: &BTreeMap<String, bool>) -> Findings {
             });
         }
     }
-    findings
 }
 
-fn every_feature_once(rows: &[Row]) -> Result<(), String> {
-    let expected: BTreeSet<String> = FEATURES
+fn features() -> BTreeSet<String> {
+    FEATURES
         .iter()
         .flat_map(|(letter, count)| (1..=*count).map(move |number| format!("{letter}{number}")))
-        .collect();
+        .collect()
+}
+
+fn faults() -> BTreeSet<String> {
+    (1..=OLD_FAULTS).map(|number| number.to_string()).collect()
+}
+
+fn each_once(page: &str, rows: &[Row], expected: &BTreeSet<String>) -> Result<(), String> {
     let found: BTreeSet<String> = rows.iter().map(|row| row.feature.clone()).collect();
-    if found != expected || rows.len() != expected.len() {
+    if found != *expected || rows.len() != expected.len() {
         return Err(format!(
-            "docs/features.md lacks {:?} and has {:?} too many",
+            "{page} lacks {:?}, has {:?} too many, and {} rows for {}",
             expected.difference(&found).collect::<Vec<_>>(),
-            found.difference(&expected).collect::<Vec<_>>()
+            found.difference(expected).collect::<Vec<_>>(),
+            rows.len(),
+            expected.len()
         ));
     }
     Ok(())
@@ -93,12 +114,8 @@ fn parse(text: &str) -> Vec<Row> {
         .filter_map(|line| {
             let cells: Vec<&str> = line.strip_prefix('|')?.split('|').map(str::trim).collect();
             let [feature, _what, state, tests, ..] = cells.as_slice() else { return None };
-            let mut characters = feature.chars();
-            let letter = characters.next()?;
-            let is_row = FEATURES.iter().any(|(known, _)| *known == letter)
-                && !characters.as_str().is_empty()
-                && characters.all(|digit| digit.is_ascii_digit());
-            is_row.then(|| Row {
+            // Whatever carries a number is a row: a letter too many or a missing one is told, not skipped.
+            feature.ends_with(|digit: char| digit.is_ascii_digit()).then(|| Row {
                 feature: (*feature).to_owned(),
                 state: (*state).to_owned(),
                 tests: backticked(tests),
@@ -134,11 +151,26 @@ mod tests {
     #[test]
     fn a_missing_or_failed_test_is_a_failure() {
         let known = BTreeMap::from([("good".to_owned(), true), ("bad".to_owned(), false)]);
-        let failures = |tests: &[&str]| check(&[row("built", tests)], &known).failed;
-        // The first failure is that this ledger has one row only.
-        assert_eq!(failures(&["good"]).len(), 1);
-        assert!(failures(&["bad"])[1].contains("failed"));
-        assert!(failures(&["gone"])[1].contains("missing"));
+        let failures = |tests: &[&str]| {
+            let (mut findings, expected) = (Findings::default(), BTreeSet::from(["N1".to_owned()]));
+            check("page", &[row("built", tests)], &expected, &known, &mut findings);
+            findings.failed
+        };
+        assert_eq!(failures(&["good"]), [""; 0]);
+        assert!(failures(&["bad"])[0].contains("failed"));
+        assert!(failures(&["gone"])[0].contains("missing"));
+    }
+
+    #[test]
+    fn each_is_listed_once() {
+        let expected = features();
+        assert_eq!(expected.len(), 71);
+        assert!(
+            each_once("page", &[row("built", &["a"])], &BTreeSet::from(["N1".to_owned()])).is_ok()
+        );
+        assert!(each_once("page", &[row("built", &["a"])], &expected).is_err());
+        let twice = [row("built", &["a"]), row("built", &["a"])];
+        assert!(each_once("page", &twice, &BTreeSet::from(["N1".to_owned()])).is_err());
     }
 
     #[test]

@@ -107,7 +107,8 @@ fn defines(line: &str, item: &str) -> bool {
     let by_keyword = words
         .windows(2)
         .any(|pair| matches!(pair, [keyword, name] if KEYWORDS.contains(keyword) && *name == item));
-    let declaration = line.strip_prefix("pub ").unwrap_or(line);
+    let declaration =
+        line.strip_prefix("pub ").or(line.strip_prefix("pub(crate) ")).unwrap_or(line);
     let as_member = declaration.strip_prefix(item).is_some_and(|rest| {
         rest.is_empty()
             || rest.starts_with([',', ':', '(', '='])

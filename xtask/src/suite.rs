@@ -80,7 +80,11 @@ const PARTS: &[Part] = &[
         run: cargo_tests::namespaces,
     },
     Part { name: "docs", what: "cargo doc, warnings are errors", run: |_| docs() },
-    Part { name: "ledger", what: "docs/features.md names tests that ran", run: ledger::run },
+    Part {
+        name: "ledger",
+        what: "docs/features.md and docs/old-faults.md name tests that ran",
+        run: ledger::run,
+    },
     Part { name: "names", what: "docs/names.md names items that exist", run: |_| names::run() },
 ];
 

@@ -21,6 +21,7 @@ impl<C: Crypto> PeerNetwork<C> {
     /// # Errors
     /// [`CommandError`] if a limit is reached, the peer or address is blocked, a channel to the expected peer is open,
     /// or the node is shutting down.
+    #[doc(alias = "AddPeer")]
     pub fn connect(
         &mut self,
         now: Instant,
@@ -54,6 +55,8 @@ impl<C: Crypto> PeerNetwork<C> {
     ///
     /// # Errors
     /// [`CommandError::NotConnected`] if there is none.
+    #[doc(alias = "RemovePeer")]
+    #[doc(alias = "ClosePeerChannel")]
     pub fn disconnect(
         &mut self,
         now: Instant,
@@ -210,6 +213,8 @@ impl<C: Crypto> PeerNetwork<C> {
     ///
     /// # Errors
     /// [`CommandError::LimitReached`] if the list is full.
+    #[doc(alias = "ElevatePeerPermission")]
+    #[doc(alias = "TrustPeer")]
     pub fn trust(&mut self, now: Instant, peer: PeerId) -> Result<(), CommandError> {
         self.cx.at(now);
         if self.lists.trust(peer)? {
@@ -228,6 +233,7 @@ impl<C: Crypto> PeerNetwork<C> {
     ///
     /// # Errors
     /// None at present.
+    #[doc(alias = "UntrustPeer")]
     pub fn untrust(&mut self, now: Instant, peer: PeerId) -> Result<(), CommandError> {
         self.cx.at(now);
         if self.lists.untrust(&peer) {
@@ -247,6 +253,7 @@ impl<C: Crypto> PeerNetwork<C> {
     ///
     /// # Errors
     /// [`CommandError::NotPending`] if it doesn't wait.
+    #[doc(alias = "DequeueInboundPeer")]
     pub fn accept(&mut self, now: Instant, peer: &PeerId) -> Result<(), CommandError> {
         self.cx.at(now);
         let conn = self.pending.remove(peer).ok_or(CommandError::NotPending)?;
@@ -298,6 +305,8 @@ impl<C: Crypto> PeerNetwork<C> {
     }
 
     /// Turns the acceptance of incoming connections on or off. Open channels stay.
+    #[doc(alias = "BeginAcceptingInboundPeers")]
+    #[doc(alias = "StopAcceptingInboundPeers")]
     pub fn set_accept_inbound(&mut self, now: Instant, accept: bool) {
         self.cx.at(now);
         self.config.accept_inbound = accept;

@@ -98,6 +98,7 @@ impl<C: Crypto> PeerNetwork<C> {
     }
 
     /// The usable interfaces, all of them; at start and whenever they change.
+    #[doc(alias = "LoadLocalAddresses")]
     pub fn handle_interfaces(&mut self, now: Instant, interfaces: &[Interface]) {
         self.cx.at(now);
         if let Some(status) = self.lan.on_interfaces(now, interfaces) {

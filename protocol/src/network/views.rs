@@ -15,6 +15,7 @@ use core::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 /// One peer as lists, events and handlers show it.
+#[doc(alias = "PeerChannel")]
 #[doc(alias = "IPeer")]
 #[doc(alias = "GenericPeer")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +29,8 @@ pub struct PeerView {
     /// What it calls itself: a claim.
     pub label: String,
     /// How far it is trusted.
+    #[doc(alias = "IsTrustedPeer")]
+    #[doc(alias = "TrustedPeerChannels")]
     pub trust: Trust,
     /// Where it is in its life.
     pub state: PeerState,
@@ -71,16 +74,19 @@ pub struct ChannelStats {
     /// The last round trip, in microseconds.
     pub round_trip_us: Option<u64>,
     /// Milliseconds since anything was heard.
+    #[doc(alias = "LastIncomingDataReceived")]
     pub idle_ms: u64,
 }
 
 /// One routine.
+#[doc(alias = "IRoutine")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoutineView {
     /// Its name.
     #[doc(alias = "RoutineName")]
     pub name: String,
     /// The time from run to run.
+    #[doc(alias = "RoutineInterval")]
     pub interval: Duration,
     /// Whether it runs.
     pub running: bool,
@@ -127,6 +133,7 @@ impl<C: Crypto> PeerNetwork<C> {
     }
 
     /// The designated port that beacons go to at present.
+    #[doc(alias = "BroadcasterPort")]
     pub fn broadcast_port(&self) -> u16 {
         self.lan.broadcast_port()
     }
@@ -149,6 +156,7 @@ impl<C: Crypto> PeerNetwork<C> {
     }
 
     /// The peers that wait to be accepted.
+    #[doc(alias = "InboundConnectingPeers")]
     #[doc(alias = "InboundConnectingPeersQueue")]
     pub fn pending(&self) -> Vec<PeerView> {
         self.pending.keys().filter_map(|peer| self.peer(peer)).collect()
