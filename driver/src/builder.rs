@@ -168,7 +168,7 @@ impl Builder {
         }
         let identity = match (identity, &state) {
             (Identity::Seed(seed), _) => seed,
-            (Identity::Kept, Some(state)) if !config.anonymous => state.identity()?,
+            (Identity::Kept, Some(state)) if !config.is_anonymous() => state.identity()?,
             (Identity::Kept, _) => random()?,
         };
         let listeners = open_listeners(&config, listen_ports.as_ref())?;

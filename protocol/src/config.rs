@@ -6,7 +6,8 @@ use crate::io::BlockTarget;
 use crate::limits::Limits;
 use crate::time::Duration;
 use crate::trust::certificate::Certificate;
-use crate::trust::policy::TrustPolicies;
+use crate::trust::identifier::{IdentifierLabel, Origin};
+use crate::trust::policy::{LocalIdentifierSetPolicy, TrustPolicies};
 use crate::trust::secret::NetworkSecret;
 use alloc::{format, string::String, vec, vec::Vec};
 use core::fmt;
@@ -219,6 +220,27 @@ impl Default for Timing {
 }
 
 impl Config {
+    /// Whether nothing shall link this run to another: asked for by [`anonymous`](Self::anonymous), or by the policy
+    /// [`StrictLocalOnly`](LocalIdentifierSetPolicy::StrictLocalOnly) with no label. The driver then draws a fresh
+    /// identity.
+    pub fn is_anonymous(&self) -> bool {
+        let policy = self.policies.identifier.local_identifier_set_policy;
+        let unnamed = self.label.is_empty();
+        self.anonymous || (policy == LocalIdentifierSetPolicy::StrictLocalOnly && unnamed)
+    }
+
+    /// The identifier that the configuration gives, if the policy lets this node set one.
+    pub(crate) fn first_label(&self) -> Result<IdentifierLabel, ConfigError> {
+        let policy = self.policies.identifier.local_identifier_set_policy;
+        let mut label = IdentifierLabel::new(policy);
+        if !self.label.is_empty() {
+            label
+                .set(Origin::Local, &self.label)
+                .map_err(|error| ConfigError { key: "label", problem: format!("{error}") })?;
+        }
+        Ok(label)
+    }
+
     /// Checks what types can't.
     ///
     /// # Errors
@@ -237,13 +259,11 @@ impl Config {
         if self.lan.designated_ports.len() > 16 {
             return error("lan.designated_ports", "at most 16 ports");
         }
-        if self.label.len() > crate::wire::packet::IdentityPacket::LABEL_BYTES_MAX {
-            return error("label", "at most 128 bytes");
-        }
+        self.first_label()?;
         if self.anonymous && !self.label.is_empty() {
             return error("label", "an anonymous node has no label: drop one of the two");
         }
-        if self.anonymous && self.membership.certificate.is_some() {
+        if self.is_anonymous() && self.membership.certificate.is_some() {
             return error(
                 "membership.certificate",
                 "a certificate names an identity, so an anonymous node can't show one",
@@ -259,6 +279,6 @@ impl Config {
         self.policies.validate()?;
         self.limits
             .validate()
-            .map_err(|(key, problem)| ConfigError { key, problem: format!("{problem}") })
+            .map_err(|(key, problem)| ConfigError { key, problem: problem.into() })
     }
 }

@@ -3,6 +3,7 @@
 use crate::config::Lane;
 use crate::id::PeerId;
 use crate::io::CloseCause;
+use crate::trust::identifier::IdentifierError;
 use crate::wire::Malformed;
 use crate::wire::packet::DisconnectReason;
 use alloc::string::String;
@@ -235,6 +236,8 @@ pub enum CommandError {
     RoutineExists(String),
     /// A value is out of its range.
     OutOfRange(&'static str),
+    /// The textual identifier was not set.
+    Label(IdentifierError),
     /// The node is shutting down.
     ShuttingDown,
 }
@@ -252,6 +255,7 @@ impl fmt::Display for CommandError {
             Self::NoSuchRoutine(name) => write!(f, "there is no routine named {name}"),
             Self::RoutineExists(name) => write!(f, "a routine named {name} exists already"),
             Self::OutOfRange(what) => write!(f, "{what} is out of its range"),
+            Self::Label(error) => error.fmt(f),
             Self::ShuttingDown => f.write_str("the node is shutting down"),
         }
     }

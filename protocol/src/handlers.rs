@@ -105,8 +105,8 @@ macro_rules! packet_handlers {
 
 impl Handlers {
     /// Calls `handler` for every packet of this kind that passed the gate, with the peer that sent it: proved, and the
-    /// holder of the channel that the packet came on. It replaces an earlier handler and what happens by default, which
-    /// for messages and data is an [`Event::Received`]. [`PacketKind::TrustStep`] belongs to the trust handshake: a
+    /// holder of the channel that the packet came on. It replaces an earlier handler and what happens by default: an
+    /// [`Event::Received`], and what the node itself does (see [`install`](Self::install)). [`PacketKind::TrustStep`] belongs to the trust handshake: a
     /// handler for it is never called.
     pub fn on_packet(
         &mut self,
@@ -193,6 +193,14 @@ impl Handlers {
         match &mut self.identifier {
             Some(make) => make(source),
             None => identifier::derive(source),
+        }
+    }
+
+    /// Tells a node which of its default actions these handlers replace. Call it once before the node's first input, and
+    /// again when packet handlers were added or forgotten.
+    pub fn install<C: Crypto>(&self, now: Instant, net: &mut PeerNetwork<C>) {
+        for kind in PacketKind::ALL {
+            net.set_default_action(now, kind, !self.packets.contains_key(&kind));
         }
     }
 

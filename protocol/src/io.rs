@@ -7,6 +7,7 @@ use crate::id::{ConnId, ListenerId, PeerId, RequestId};
 use crate::net::{Interface, IpPrefix};
 use crate::received::Received;
 use crate::time::{Duration, Instant, UnixTime};
+use crate::trust::identifier::Origin;
 use crate::wire::packet::{DisconnectReason, Packet, PacketKind};
 use alloc::{string::String, vec::Vec};
 use bytes::Bytes;
@@ -417,6 +418,20 @@ pub enum Command {
     },
     /// Turn the acceptance of incoming connections on or off.
     AcceptInbound(bool),
+    /// Set the node's textual identifier.
+    SetLabel {
+        /// Who sets it.
+        origin: Origin,
+        /// The identifier.
+        text: String,
+    },
+    /// Turn what the node itself does with packets of a kind on or off.
+    DefaultAction {
+        /// The kind.
+        kind: PacketKind,
+        /// On or off.
+        on: bool,
+    },
     /// Change a routine.
     Routine {
         /// The routine's name.

@@ -27,9 +27,11 @@ use crate::peers::lists::Lists;
 use crate::rng::{Rng, Seed};
 use crate::routine::Routines;
 use crate::time::{Instant, UnixTime};
+use crate::trust::identifier::IdentifierLabel;
 use crate::trust::membership::Standing;
+use crate::wire::packet::PacketKind;
 use admission::Admission;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use bytes::BytesMut;
 use connection::Connection;
@@ -58,6 +60,9 @@ pub struct PeerNetwork<C: Crypto> {
     standing: Standing,
     routines: Routines,
     lan: Lan,
+    label: IdentifierLabel,
+    /// Kinds of packets with which the application replaces what the node does by default.
+    replaced: BTreeSet<PacketKind>,
     listening: BTreeMap<ListenerId, SocketAddr>,
     /// The wall clock's last reading and when it was read.
     wall: Option<(UnixTime, Instant)>,
@@ -111,6 +116,8 @@ impl<C: Crypto> PeerNetwork<C> {
         let lan =
             Lan::new(now, &config.lan, &limits, &config.network, me.key, start_nonce, lan_rng);
         Ok(Self {
+            label: config.first_label()?,
+            replaced: BTreeSet::new(),
             standing: Standing::new(&config.membership, &config.network),
             routines: Routines::new(&limits, Rng::new(seed, "routines")),
             cx: Cx::new(now, limits, config.timing, Rng::new(seed, "jitter")),

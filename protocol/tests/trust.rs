@@ -8,7 +8,8 @@ use card::{Desk, SignedCard};
 use p2pnet_crypto::PureCrypto;
 use p2pnet_protocol::handlers::{Disposition, Handlers};
 use p2pnet_protocol::trust::certificate::Certificate;
-use p2pnet_protocol::trust::policy::IncomingPeerTrustPolicy;
+use p2pnet_protocol::trust::identifier::Origin;
+use p2pnet_protocol::trust::policy::{IncomingPeerTrustPolicy, LocalIdentifierSetPolicy};
 use p2pnet_protocol::trust::secret::NetworkSecret;
 use p2pnet_protocol::*;
 use std::sync::Arc;
@@ -229,6 +230,98 @@ fn a_block_ends_the_channel_at_once_and_keeps_the_peer_out_both_ways() {
     world.nodes[0].unblock(world.now, BlockTarget::Peer(b)).unwrap();
     world.join(0, 1);
     assert_eq!(trust(&world), BOTH_AUTHENTICATED);
+}
+
+// The textual identifier.
+
+fn labelled(policy: LocalIdentifierSetPolicy, label: &str) -> Config {
+    let mut config = with_secret(quiet(), "a secret of the network");
+    config.policies.identifier.local_identifier_set_policy = policy;
+    config.label = label.into();
+    config
+}
+
+/// The label of node 0, as node 1 knows it.
+fn label_heard(world: &World) -> String {
+    world.nodes[1].peer(&world.id(0)).map(|view| view.label).unwrap_or_default()
+}
+
+#[test]
+fn the_identifier_policy_decides_who_sets_the_label_of_a_running_node() {
+    use LocalIdentifierSetPolicy as P;
+    for (policy, local, remote) in [
+        (P::StrictLocalOnly, true, false),
+        (P::Local, true, false),
+        (P::LocalAndRemote, true, true),
+        (P::RemoteOnly, false, true),
+        (P::StrictRemoteOnly, false, true),
+    ] {
+        for (origin, allowed) in [(Origin::Local, local), (Origin::Remote, remote)] {
+            let mut world = joined(labelled(policy, ""), labelled(P::Local, ""));
+            let now = world.now;
+            let set = world.nodes[0].set_label(now, origin, "ada");
+            world.settle();
+            assert_eq!(set.is_ok(), allowed, "{policy} {origin:?}");
+            assert_eq!(label_heard(&world), if allowed { "ada" } else { "" });
+            if allowed {
+                let again = world.nodes[0].set_label(now, origin, "eve");
+                assert_eq!(again.is_err(), policy.is_strict(), "{policy} {origin:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_configured_label_obeys_the_policy_and_is_told_to_trusted_peers_alone() {
+    use LocalIdentifierSetPolicy as P;
+    let world = joined(labelled(P::Local, "ada"), labelled(P::Local, ""));
+    assert_eq!(label_heard(&world), "ada");
+    let world = joined(labelled(P::Local, "ada"), quiet());
+    assert_eq!(label_heard(&world), "");
+    let error = labelled(P::RemoteOnly, "ada").validate().unwrap_err();
+    assert_eq!(error.key, "label");
+}
+
+#[test]
+fn an_anonymous_node_has_no_label() {
+    let anonymous = Config { anonymous: true, ..quiet() };
+    assert!(anonymous.is_anonymous() && !quiet().is_anonymous());
+    let mut world = joined(anonymous, quiet());
+    let set = world.nodes[0].set_label(world.now, Origin::Local, "ada");
+    assert!(set.is_err());
+    // The policy that lets the label be set once, and no label: the same.
+    let strict = LocalIdentifierSetPolicy::StrictLocalOnly;
+    assert!(labelled(strict, "").is_anonymous() && !labelled(strict, "ada").is_anonymous());
+}
+
+// Packet handlers.
+
+#[test]
+fn an_empty_handler_silences_what_the_node_does_by_default() {
+    for silenced in [false, true] {
+        let member = || with_secret(quiet(), "a secret of the network");
+        let mut world = World::new(vec![member(), member()]);
+        let mut handlers = Handlers::default();
+        if silenced {
+            handlers.on_peer_group(|_, _, _| {});
+            handlers.on_identity(|_, _, _| {});
+        }
+        handlers.install(world.now, &mut world.nodes[1]);
+        world.join(0, 1);
+        world.pass(Duration::from_secs(1));
+        let now = world.now;
+        world.nodes[0].set_label(now, Origin::Local, "ada").unwrap();
+        let endpoints = vec![wire::Endpoint::Tcp(world::address(7))];
+        let record = wire::PeerRecord { peer: PeerId([77; 32]), endpoints };
+        let group = Packet::PeerGroup(PeerGroupPacket { peers: vec![record] });
+        send(&mut world, 0, &group).unwrap();
+        let discovered = world.saw(1, |event| matches!(event, Event::PeerDiscovered { peer, .. } if *peer == PeerId([77; 32])));
+        assert_eq!(discovered, usize::from(!silenced));
+        assert_eq!(label_heard(&world), if silenced { "" } else { "ada" });
+        // The packets themselves came all the same.
+        assert_eq!(received(&world, 1, PacketKind::PeerGroup), 1);
+        assert_eq!(received(&world, 1, PacketKind::Identity), 1);
+    }
 }
 
 // The application's own handshake.

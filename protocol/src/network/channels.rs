@@ -51,7 +51,10 @@ impl<C: Crypto> PeerNetwork<C> {
     }
 
     pub(super) fn on_channel_effect(&mut self, conn: ConnId, effect: ChannelEffect) {
+        let replaced = |kind| self.replaced.contains(&kind);
         match effect {
+            ChannelEffect::Identity(_) if replaced(PacketKind::Identity) => {}
+            ChannelEffect::PeerGroup(_) if replaced(PacketKind::PeerGroup) => {}
             ChannelEffect::Opened(open) => self.on_opened(conn, open),
             ChannelEffect::Received(received) => self.cx.tell(Event::Received(received)),
             ChannelEffect::Refused { kind, count } => self.on_refused(conn, kind, count),
@@ -153,11 +156,11 @@ impl<C: Crypto> PeerNetwork<C> {
     }
 
     /// Sends how this node describes itself, if it does and the gate lets it.
-    fn introduce(&mut self, conn: ConnId) {
-        if self.config.label.is_empty() || self.config.anonymous {
+    pub(super) fn introduce(&mut self, conn: ConnId) {
+        if self.label.as_str().is_empty() || self.config.anonymous {
             return;
         }
-        let label = self.config.label.clone();
+        let label = self.label.as_str().into();
         let packet = Packet::Identity(IdentityPacket { label, ..IdentityPacket::default() });
         if let Some(link) = self.link_mut(conn)
             && link.channel.passes(PacketKind::Identity)

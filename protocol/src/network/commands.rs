@@ -10,6 +10,7 @@ use crate::id::{ConnId, PeerId};
 use crate::io::{BlockTarget, Event, Output, RoutineChange, TrustChange};
 use crate::net::canonical;
 use crate::time::Instant;
+use crate::trust::identifier::{IdentifierError, Origin};
 use crate::wire::packet::{DisconnectReason, Packet, PacketKind};
 use alloc::vec::Vec;
 use core::net::SocketAddr;
@@ -313,18 +314,42 @@ impl<C: Crypto> PeerNetwork<C> {
         self.announce_port();
     }
 
-    /// Sets the textual identifier that is sent to peers from now on; a label and never a proof.
+    /// Sets the textual identifier, a label and never a proof, if the policy lets `origin` do so. Trusted peers are
+    /// told.
     ///
     /// # Errors
-    /// [`CommandError::OutOfRange`] if it is too long, or if the node is anonymous and it isn't empty.
-    pub fn set_label(&mut self, now: Instant, label: &str) -> Result<(), CommandError> {
+    /// [`CommandError::Label`] if the policy forbids it, the node is anonymous, or the text is no label.
+    pub fn set_label(
+        &mut self,
+        now: Instant,
+        origin: Origin,
+        text: &str,
+    ) -> Result<(), CommandError> {
         self.cx.at(now);
-        let long = label.len() > crate::wire::packet::IdentityPacket::LABEL_BYTES_MAX;
-        if long || (self.config.anonymous && !label.is_empty()) {
-            return Err(CommandError::OutOfRange("label"));
+        if self.config.anonymous {
+            return Err(CommandError::Label(IdentifierError::Anonymous));
         }
-        self.config.label = label.into();
+        self.label.set(origin, text).map_err(CommandError::Label)?;
+        let open: Vec<ConnId> = self.conns.keys().copied().collect();
+        for conn in open {
+            if self.link_mut(conn).is_some_and(|link| link.is_open()) {
+                self.introduce(conn);
+                self.announce_write(conn);
+            }
+        }
         Ok(())
+    }
+
+    /// Whether the node does with packets of this kind what it does by default, besides handing them to the
+    /// application: keep the label of an [`Identity`](PacketKind::Identity), remember the peers of a
+    /// [`PeerGroup`](PacketKind::PeerGroup). On at the start. The end of a channel can't be turned off.
+    pub fn set_default_action(&mut self, now: Instant, kind: PacketKind, on: bool) {
+        self.cx.at(now);
+        if on {
+            self.replaced.remove(&kind);
+        } else {
+            self.replaced.insert(kind);
+        }
     }
 
     /// Changes a routine.

@@ -58,6 +58,11 @@ impl<C: Crypto> PeerNetwork<C> {
                 self.set_accept_inbound(now, accept);
                 Ok(())
             }
+            Command::SetLabel { origin, text } => self.set_label(now, origin, &text),
+            Command::DefaultAction { kind, on } => {
+                self.set_default_action(now, kind, on);
+                Ok(())
+            }
             Command::Routine { name, change } => self.routine(now, &name, change),
             Command::Shutdown => {
                 self.shutdown(now);

@@ -117,6 +117,12 @@ impl<C: Crypto> PeerNetwork<C> {
         self.me.key
     }
 
+    /// This node's textual identifier; empty if there is none.
+    #[doc(alias = "Identifier")]
+    pub fn label(&self) -> &str {
+        self.label.as_str()
+    }
+
     /// The limits in force.
     pub const fn limits(&self) -> &Limits {
         &self.cx.limits

@@ -10,9 +10,11 @@ use alloc::{borrow::ToOwned as _, format, string::String};
 use core::fmt;
 use core::net::{Ipv4Addr, Ipv6Addr};
 use md5::{Digest as _, Md5};
+use serde::{Deserialize, Serialize};
 
 /// Who sets an identifier.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Origin {
     /// This node: its operator or its application.
     Local,
@@ -34,6 +36,8 @@ pub enum IdentifierError {
     Locked(LocalIdentifierSetPolicy),
     /// It is empty, over [`IdentityPacket::LABEL_BYTES_MAX`] bytes, or has control characters.
     BadText,
+    /// The node is anonymous.
+    Anonymous,
 }
 
 impl fmt::Display for IdentifierError {
@@ -49,6 +53,7 @@ impl fmt::Display for IdentifierError {
             Self::Locked(policy) => {
                 write!(f, "the identifier is set, and the policy {policy} lets that happen once")
             }
+            Self::Anonymous => f.write_str("an anonymous node has no identifier"),
             Self::BadText => write!(
                 f,
                 "an identifier has 1 to {} bytes and no control characters",
