@@ -2,7 +2,7 @@
 
 use crate::log::LogFormat;
 use crate::settings::PolicyPreset;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::path::PathBuf;
 
@@ -61,6 +61,8 @@ pub(crate) enum Command {
     Accept(OnePeer),
     /// Turn a waiting peer away
     Refuse(OnePeer),
+    /// Turn the acceptance of incoming connections on or off while the node runs
+    Inbound(Inbound),
     /// Periodic work of the running node: list, start, stop, change
     Routine(Routine),
     /// Print this node's peer id
@@ -249,6 +251,24 @@ pub(crate) struct Trust {
     pub(crate) state: State,
 }
 
+/// `inbound`.
+#[derive(Args, Debug)]
+pub(crate) struct Inbound {
+    /// Whether they are accepted from now on
+    pub(crate) accept: OnOff,
+    #[command(flatten)]
+    pub(crate) state: State,
+}
+
+/// A switch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnOff {
+    /// Accept them
+    On,
+    /// Turn them away; open channels stay
+    Off,
+}
+
 /// `routine`.
 #[derive(Args, Debug)]
 pub(crate) struct Routine {
@@ -375,6 +395,7 @@ mod tests {
             "p2pnet pending",
             "p2pnet accept 3fa94c01",
             "p2pnet refuse 3fa94c01",
+            "p2pnet inbound off --state d",
             "p2pnet routine list --json",
             "p2pnet routine start RotateBroadcastPort",
             "p2pnet routine stop RotateBroadcastPort --state d",
@@ -402,6 +423,7 @@ mod tests {
             "p2pnet send --to 3fa94c01 --all hello",
             "p2pnet send --all",
             "p2pnet unblock",
+            "p2pnet inbound maybe",
             "p2pnet routine interval RotateBroadcastPort",
             "p2pnet authority issue 00 --days 0",
             "p2pnet config",

@@ -80,6 +80,13 @@ pub(crate) fn stop(state: &args::State) -> Result<(), Failure> {
     act(state, &Request::Stop, "stopped")
 }
 
+/// `inbound`.
+pub(crate) fn inbound(args: &args::Inbound) -> Result<(), Failure> {
+    let accept = args.accept == args::OnOff::On;
+    let done = if accept { "accepting" } else { "accepting no more" };
+    act(&args.state, &Request::Inbound { accept }, &format!("{done} incoming connections"))
+}
+
 /// `connect`.
 pub(crate) fn connect_to(args: args::Connect) -> Result<(), Failure> {
     let done = format!("dialling {}; `p2pnet peers` shows what comes of it", clean(&args.address));

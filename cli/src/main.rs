@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`args`] | the command line |
 //! | [`settings`] | everything that can be set, from a file, the environment and options |
-//! | [`up`] | running a node; [`story`], [`present`] and [`report`] tell what happens |
+//! | [`up`], [`options`], [`signals`] | running a node; [`story`], [`present`] and [`report`] tell what happens |
 //! | [`control`] | how commands speak to the running node |
 //! | [`commands`], [`authority`], [`doctor`] | the other commands |
 //!
@@ -19,9 +19,11 @@ mod doctor;
 mod failure;
 mod log;
 mod membership;
+mod options;
 mod present;
 mod report;
 mod settings;
+mod signals;
 mod state_path;
 mod story;
 mod text;
@@ -65,6 +67,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Pending(args) => commands::pending(&args),
         Command::Accept(args) => commands::accept(args),
         Command::Refuse(args) => commands::refuse(args),
+        Command::Inbound(args) => commands::inbound(&args),
         Command::Routine(args) => commands::routine(args),
         Command::Id(args) => commands::id(&args),
         Command::Stop(args) => commands::stop(&args),
@@ -82,7 +85,7 @@ fn config(args: &args::Config) -> Result<(), Failure> {
     if let Some(path) = &args.check {
         let mut layers = settings::Layers::default();
         layers.push(settings::from_file(&membership::text(path)?, path)?);
-        layers.push(settings::from_environment(up::variables()?)?);
+        layers.push(settings::from_environment(options::variables()?)?);
         let mut settings = layers.settle()?;
         membership::load(&mut settings)?;
         println!("{} is fine.", path.display());

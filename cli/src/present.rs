@@ -2,8 +2,11 @@
 
 use crate::story::Line;
 use crate::text::{Palette, clean, span};
-use p2pnet_protocol::{Direction, DiscoverySource, DiscoveryStatus, PeerId, Trust, TrustChange};
+use p2pnet_protocol::{
+    Direction, DiscoverySource, DiscoveryStatus, PacketKind, PeerId, Trust, TrustChange,
+};
 use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
 
 /// Characters of a message that are shown; `--json` gives all.
 const MESSAGE_CHARS_MAX: usize = 4_000;
@@ -16,13 +19,30 @@ pub(crate) struct Presenter {
     told: BTreeSet<PeerId>,
     /// Addresses whose failing dials were told; the next ones aren't, until one succeeds or the node gives up.
     failing: BTreeSet<String>,
+    /// This host's addresses, as others may know it.
+    reachable: Vec<IpAddr>,
     greeted: bool,
 }
 
 impl Presenter {
-    /// A presenter that paints with `palette`.
-    pub(crate) fn new(palette: Palette) -> Self {
-        Self { palette, told: BTreeSet::new(), failing: BTreeSet::new(), greeted: false }
+    /// A presenter that paints with `palette`, on a host with the addresses `reachable`.
+    pub(crate) fn new(palette: Palette, reachable: Vec<IpAddr>) -> Self {
+        let (told, failing) = (BTreeSet::new(), BTreeSet::new());
+        Self { palette, told, failing, reachable, greeted: false }
+    }
+
+    /// An address that stands for every one of this host is told with those that others can use.
+    fn listening(&self, addr: &str) -> String {
+        let text = format!("listening on {addr}");
+        match addr.parse::<SocketAddr>() {
+            Ok(at) if at.ip().is_unspecified() && !self.reachable.is_empty() => {
+                let usable = self.reachable.iter().filter(|ip| at.is_ipv6() || ip.is_ipv4());
+                let usable: Vec<String> =
+                    usable.map(|ip| SocketAddr::new(*ip, at.port()).to_string()).collect();
+                format!("{text}: {}", usable.join(", "))
+            }
+            _ => text,
+        }
     }
 
     fn name(&self, peer: &PeerId) -> String {
@@ -40,7 +60,7 @@ impl Presenter {
     /// The text for `line`, without its line feed; `None` if it isn't worth a person's attention.
     pub(crate) fn show(&mut self, line: &Line) -> Option<String> {
         Some(match line {
-            Line::Listening { addr, .. } => format!("listening on {addr}"),
+            Line::Listening { addr, .. } => self.listening(addr),
             Line::PeerDiscovered { peer, addr, via } => {
                 if self.told.len() >= TOLD_MAX || !self.told.insert(*peer) {
                     return None;
@@ -69,13 +89,7 @@ impl Presenter {
             Line::DataReceived { peer, bytes, .. } => {
                 format!("{} sent {bytes} bytes of data", self.name(peer))
             }
-            Line::PacketsRefused { peer, kind, count } => {
-                let kind = format!("{kind:?}");
-                self.palette.faint(&format!(
-                    "refused {count} packets ({kind}) from {}: the policy doesn't let them pass",
-                    peer.short()
-                ))
-            }
+            Line::PacketsRefused { peer, kind, count } => self.refused(peer, *kind, *count),
             Line::PeerClosed { peer, reason, unsent, .. } => self.closed(peer, reason, *unsent),
             Line::ConnectionFailed { .. } => return self.failed(line),
             Line::BroadcastPortChanged { port } => {
@@ -113,6 +127,17 @@ impl Presenter {
         }
         let comma = if label.is_empty() || note.is_empty() { "" } else { ", " };
         Some(format!("{} calls itself \"{}{comma}{}\"", self.name(peer), clean(label), clean(note)))
+    }
+
+    fn refused(&self, peer: &PeerId, kind: PacketKind, count: u64) -> String {
+        let what = match (kind, count) {
+            (PacketKind::PureMessage, 1) => "a message".into(),
+            (PacketKind::PureMessage, many) => format!("{many} messages"),
+            (_, 1) => "a packet".into(),
+            (_, many) => format!("{many} packets"),
+        };
+        let who = peer.short();
+        self.palette.faint(&format!("refused {what} from {who}: the policy doesn't let that pass"))
     }
 
     fn message(&self, peer: &PeerId, text: &str) -> String {
@@ -207,7 +232,7 @@ mod tests {
     const PEER: PeerId = PeerId([0xab; 32]);
 
     fn show(line: &Line) -> String {
-        Presenter::new(Palette::PLAIN).show(line).unwrap()
+        Presenter::new(Palette::PLAIN, Vec::new()).show(line).unwrap()
     }
 
     #[test]
@@ -215,7 +240,7 @@ mod tests {
         let hostile = String::from("hi\u{1b}[2J\nabababab: forged");
         let said = show(&Line::MessageReceived { peer: PEER, text: hostile.clone() });
         assert_eq!(said, "abababab: hi\\u{1b}[2J\\nabababab: forged");
-        let mut presenter = Presenter::new(Palette::PLAIN);
+        let mut presenter = Presenter::new(Palette::PLAIN, Vec::new());
         let lines = [
             Line::IdentityReceived { peer: PEER, label: hostile.clone(), note: hostile.clone() },
             Line::PeerClosed { peer: PEER, addr: "a".into(), reason: hostile.clone(), unsent: 2 },
@@ -234,8 +259,20 @@ mod tests {
     }
 
     #[test]
+    fn where_it_listens_is_told_in_addresses_that_others_can_use() {
+        let here = vec!["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()];
+        let mut presenter = Presenter::new(Palette::PLAIN, here);
+        let mut on = |addr: &str| {
+            presenter.show(&Line::Listening { addr: addr.into(), peer: PEER }).unwrap()
+        };
+        assert_eq!(on("[::]:7"), "listening on [::]:7: 192.0.2.1:7, [2001:db8::1]:7");
+        assert_eq!(on("0.0.0.0:7"), "listening on 0.0.0.0:7: 192.0.2.1:7");
+        assert_eq!(on("127.0.0.1:7"), "listening on 127.0.0.1:7");
+    }
+
+    #[test]
     fn a_peer_is_found_once() {
-        let mut presenter = Presenter::new(Palette::PLAIN);
+        let mut presenter = Presenter::new(Palette::PLAIN, Vec::new());
         let line = Line::PeerDiscovered {
             peer: PEER,
             addr: "192.0.2.1:7".into(),
@@ -248,7 +285,7 @@ mod tests {
 
     #[test]
     fn dials_that_go_on_failing_are_told_once() {
-        let mut presenter = Presenter::new(Palette::PLAIN);
+        let mut presenter = Presenter::new(Palette::PLAIN, Vec::new());
         let failed = |retry_in_ms| Line::ConnectionFailed {
             addr: "192.0.2.1:7".into(),
             direction: Direction::Outgoing,

@@ -3,7 +3,9 @@
 use crate::present::Presenter;
 use crate::story::Line;
 use crate::text::Palette;
+use p2pnet_driver::interfaces::scan;
 use std::io::{self, Write};
+use std::net::IpAddr;
 
 /// Where the story goes.
 pub(crate) struct Report<W> {
@@ -19,10 +21,23 @@ enum Form {
 impl Report<io::Stdout> {
     /// A report on standard output.
     pub(crate) fn on_stdout(json: bool) -> Self {
-        let form =
-            if json { Form::Json } else { Form::Text(Presenter::new(Palette::for_stdout())) };
+        let form = match json {
+            true => Form::Json,
+            false => Form::Text(Presenter::new(Palette::for_stdout(), reachable())),
+        };
         Self { out: io::stdout(), form }
     }
+}
+
+/// This host's addresses, but for those that mean something else elsewhere.
+fn reachable() -> Vec<IpAddr> {
+    let addresses =
+        scan().unwrap_or_default().into_iter().flat_map(|interface| interface.addresses);
+    let usable = |ip: &IpAddr| match ip {
+        IpAddr::V4(ip) => !ip.is_loopback() && !ip.is_link_local(),
+        IpAddr::V6(ip) => !ip.is_loopback() && !ip.is_unicast_link_local(),
+    };
+    addresses.map(|entry| entry.address).filter(usable).collect()
 }
 
 impl<W: Write> Report<W> {

@@ -1,61 +1,111 @@
 //! `up`: runs a node and tells what happens, until it is stopped.
+//!
+//! Three threads share the work: this one waits for a wish to stop and sees it through, one tells the story and may be
+//! held up by whoever reads it, and the node runs in a third. So `p2pnet stop` works although nobody reads any more.
 
 use crate::args;
 use crate::control::{NodeService, Server};
 use crate::failure::Failure;
 use crate::report::Report;
-use crate::settings::{self, Assignment, Layers, Settings};
+use crate::settings::Settings;
 use crate::story::{self, Line};
-use crate::{log, membership, state_path};
+use crate::{log, membership, options, signals, state_path};
 use p2pnet_driver::state::StateError;
 use p2pnet_driver::{Builder, Events, Handle, StartError, interfaces};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
+use rustix::process::{Resource, Rlimit};
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::path::Path;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
-/// The exit code of a node that was told twice to stop, as shells count a death by SIGINT.
-const FORCED_EXIT: i32 = 130;
+/// Why the node shall end, or that it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// A signal said so.
+    Signal,
+    /// `p2pnet stop` said so.
+    Command,
+    /// There is nobody left to tell.
+    Unheard,
+    /// It ended by itself.
+    Over,
+}
+
+/// Where the story goes, shared by those who tell it.
+type SharedReport = Arc<Mutex<Report<io::Stdout>>>;
+
+/// How long the end of the story may wait for whoever reads it.
+const LAST_WORDS_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Runs a node until it is stopped.
 ///
 /// # Errors
 /// It could not be started; nothing is left behind then.
 pub(crate) fn run(up: &args::Up) -> Result<(), Failure> {
-    let mut settings = settle(up)?;
+    let mut settings = options::settle(up)?;
     log::start(&settings.log)?;
     membership::load(&mut settings)?;
     let state = state_path::choose(settings.state.as_deref())?;
     state_path::check(&state)?;
+    allow_descriptors(settings.config.limits.connections_max);
 
     let network = settings.config.network.clone();
     let lan = settings.config.lan.enabled;
-    let stopping = catch_signals()?;
+    let (ask, wishes) = channel();
+    signals::stop_when_told(ask.clone())?;
     let (handle, events) = start(settings, &state)?;
-    let mut server = Server::start(&state, NodeService(handle.clone()))?;
+    let server = Server::start(&state, NodeService::new(handle.clone(), ask.clone()))?;
 
     let mut report = Report::on_stdout(up.json);
     if report.is_text() {
         eprintln!("This node is {} on the network \"{network}\".", handle.id());
         eprintln!("Its state is in {}. Stop it with Ctrl-C or `p2pnet stop`.", state.display());
     }
-    let mut warnings = handle.warnings();
-    if lan && !has_network() {
-        warnings.push("this host has no network interface that is up, so only its own nodes can meet; p2pnet looks again by itself".into());
-    }
-    for text in warnings {
+    for text in warnings(&handle, lan) {
+        // If nobody hears this, the next line will find out.
         let _ = report.tell(&Line::Warning { text });
     }
-    stopping.stop_when_told(handle.clone())?;
-    let told = tell(events, &handle, &stopping, &mut report);
+    let report = Arc::new(Mutex::new(report));
+    let teller = tell(events, &handle, Arc::clone(&report), ask)?;
+    see_through(handle, &wishes, server, &state, &report, teller)
+}
 
+/// Waits for the wish to stop, and sees the end through.
+fn see_through(
+    handle: Handle,
+    wishes: &Receiver<End>,
+    mut server: Server,
+    state: &Path,
+    report: &SharedReport,
+    teller: JoinHandle<io::Result<()>>,
+) -> Result<(), Failure> {
+    let end = wishes.recv().unwrap_or(End::Over);
+    let stopping = handle.shutdown();
+    if end == End::Signal {
+        tell_if_heard(report, &Line::Stopping);
+    }
+    // If the node has stopped already, so much the better.
+    let _ = stopping.wait();
     server.close();
     drop(handle);
-    state_path::wait_until_free(&state);
-    let told = told.and_then(|()| report.tell(&Line::Stopped));
+    state_path::wait_until_free(state);
+    let deadline = Instant::now() + LAST_WORDS_TIMEOUT;
+    while !teller.is_finished() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let told = if teller.is_finished() {
+        let told = teller.join().unwrap_or(Ok(()));
+        told.and_then(|()| lock(report).tell(&Line::Stopped))
+    } else {
+        Ok(())
+    };
     server.finish();
+    if end == End::Over {
+        return Err(Failure::failed("the node ended by itself, which it never should")
+            .fix("`--log debug` tells what came before; please report it"));
+    }
     match told {
         // Whoever read this has had enough, as with `p2pnet up | head`.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
@@ -65,104 +115,59 @@ pub(crate) fn run(up: &args::Up) -> Result<(), Failure> {
     }
 }
 
-/// Tells every event. If nobody can be told any more, the node is stopped, and its end awaited all the same.
+/// Tells every event in a thread of its own, until there are no more or nobody hears them.
 fn tell(
     mut events: Events,
     handle: &Handle,
-    stopping: &Stopping,
-    report: &mut Report<io::Stdout>,
-) -> io::Result<()> {
+    report: SharedReport,
+    ask: Sender<End>,
+) -> Result<JoinHandle<io::Result<()>>, Failure> {
     let me = handle.id();
-    let mut told = Ok(());
-    let mut farewell = false;
-    while let Some(event) = events.next_blocking() {
-        for line in story::lines(event, me) {
-            if told.is_err() {
-                break;
-            }
-            if stopping.begun() && !std::mem::replace(&mut farewell, true) {
-                told = report.tell(&Line::Stopping);
-            }
-            told = told.and_then(|()| report.tell(&line));
-            if told.is_err() {
-                drop(handle.shutdown());
+    let tell = move || {
+        let mut told = Ok(());
+        while let Some(event) = events.next_blocking() {
+            for line in story::lines(event, me) {
+                told = lock(&report).tell(&line);
+                if told.is_err() {
+                    // Dropping the events lets the node go on to its end unheard.
+                    let _ = ask.send(End::Unheard);
+                    return told;
+                }
             }
         }
-    }
-    told
-}
-
-/// Puts the layers together: file, environment, options.
-fn settle(up: &args::Up) -> Result<Settings, Failure> {
-    let mut layers = Layers::default();
-    let named = std::env::var_os("P2PNET_CONFIG").filter(|path| !path.is_empty());
-    if let Some(path) = up.config.clone().or_else(|| named.map(PathBuf::from)) {
-        layers.push(settings::from_file(&membership::text(&path)?, &path)?);
-    }
-    layers.push(settings::from_environment(variables()?)?);
-    layers.push(options(up)?);
-    layers.settle()
-}
-
-/// The environment's variables that this program may mean.
-pub(crate) fn variables() -> Result<Vec<(String, String)>, Failure> {
-    let ours = std::env::vars_os().filter_map(|(name, value)| {
-        let name = name.into_string().ok()?;
-        name.starts_with("P2PNET_").then_some((name, value))
-    });
-    ours.map(|(name, value)| match value.into_string() {
-        Ok(value) => Ok((name, value)),
-        Err(_) => Err(Failure::usage(format!("the variable {name} is no text (UTF-8)"))),
-    })
-    .collect()
-}
-
-/// The options of the command line as values of keys.
-fn options(up: &args::Up) -> Result<Vec<Assignment>, Failure> {
-    let mut layer = Vec::new();
-    for pair in &up.set {
-        let (key, value) = pair.split_once('=').ok_or_else(|| {
-            Failure::usage(format!("--set \"{}\" has no =", pair.escape_debug()))
-                .fix("write KEY=VALUE, such as --set lan.enabled=false")
-        })?;
-        layer.push(Assignment::option(key.trim(), value.trim(), "--set")?);
-    }
-    let mut option = |key: &str, value: Option<String>, name: &'static str| match value {
-        Some(value) => Assignment::option(key, value, name).map(|option| layer.push(option)),
-        None => Ok(()),
+        let _ = ask.send(End::Over);
+        told
     };
-    let path = |path: &Option<PathBuf>, name: &str| match path {
-        None => Ok(None),
-        Some(path) => match path.to_str() {
-            Some(text) if !text.is_empty() => Ok(Some(String::from(text))),
-            _ => Err(Failure::usage(format!(
-                "{name} \"{}\" is no path that can be used",
-                path.display()
-            ))),
-        },
-    };
-    let flag = |set: bool, value: &str| set.then(|| String::from(value));
-    let level = up.log.clone().or_else(|| up.log_file.as_ref().map(|_| "info".into()));
-    option("state", path(&up.state.dir, "--state")?, "--state")?;
-    option("network", up.network.clone(), "--network")?;
-    option("policy", up.policy.map(|policy| settings::show_name(&policy)), "--policy")?;
-    option("membership.secret_file", path(&up.secret, "--secret")?, "--secret")?;
-    option("membership.trust_file", path(&up.trust, "--trust")?, "--trust")?;
-    option("membership.authority", up.authority.clone(), "--authority")?;
-    option(
-        "membership.certificate_file",
-        path(&up.certificate, "--certificate")?,
-        "--certificate",
-    )?;
-    option("anonymous", flag(up.anonymous, "true"), "--anonymous")?;
-    option("listen", flag(!up.listen.is_empty(), &up.listen.join(",")), "--listen")?;
-    option("accept_inbound", flag(up.no_inbound, "false"), "--no-inbound")?;
-    option("lan.enabled", flag(up.no_lan, "false"), "--no-lan")?;
-    option("placement", up.placement.clone(), "--placement")?;
-    option("log.filter", level, "--log")?;
-    option("log.file", path(&up.log_file, "--log-file")?, "--log-file")?;
-    option("log.format", up.log_format.map(|format| settings::show_name(&format)), "--log-format")?;
-    Ok(layer)
+    let thread = std::thread::Builder::new().name("p2pnet-story".into()).spawn(tell);
+    thread.map_err(|error| Failure::failed(format!("can't start a thread: {error}")))
+}
+
+fn lock(report: &SharedReport) -> std::sync::MutexGuard<'_, Report<io::Stdout>> {
+    report.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Tells a line unless whoever reads the story is holding it up.
+fn tell_if_heard(report: &SharedReport, line: &Line) {
+    for _ in 0..100 {
+        if let Ok(mut report) = report.try_lock() {
+            let _ = report.tell(line);
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// What the node does without.
+fn warnings(handle: &Handle, lan: bool) -> Vec<String> {
+    let mut warnings = handle.warnings();
+    if lan && !has_network() {
+        warnings.push(
+            "this host has no network interface that is up, so only its own nodes can meet; \
+             p2pnet looks again by itself"
+                .into(),
+        );
+    }
+    warnings
 }
 
 fn start(settings: Settings, state: &Path) -> Result<(Handle, Events), Failure> {
@@ -190,48 +195,22 @@ fn not_started(error: &StartError) -> Failure {
     }
 }
 
+/// Raises the soft limit on open files to what the connections want, as far as the hard one lets it.
+fn allow_descriptors(connections_max: u32) {
+    /// Listeners, designated ports, files and the like.
+    const OTHERS: u64 = 64;
+    let wanted = u64::from(connections_max) + OTHERS;
+    let limit = rustix::process::getrlimit(Resource::Nofile);
+    if limit.current.is_some_and(|current| current < wanted) {
+        let current = Some(limit.maximum.map_or(wanted, |most| most.min(wanted)));
+        // A node with fewer descriptors still works: it turns connections away sooner.
+        let _ = rustix::process::setrlimit(Resource::Nofile, Rlimit { current, ..limit });
+    }
+}
+
 fn has_network() -> bool {
     // Who can't look doesn't know better.
     interfaces::scan().map_or(true, |all| {
         all.iter().any(|interface| !interface.loopback && !interface.addresses.is_empty())
     })
-}
-
-/// Signals that end the node: gracefully at first, at once when they are repeated.
-struct Stopping {
-    begun: Arc<AtomicBool>,
-    signals: std::sync::Mutex<Option<Signals>>,
-}
-
-fn catch_signals() -> Result<Stopping, Failure> {
-    let failed = |error: io::Error| Failure::failed(format!("can't catch signals: {error}"));
-    let begun = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        // In this order: a first signal finds the flag unset, and the second ends the program.
-        let second = Arc::clone(&begun);
-        signal_hook::flag::register_conditional_shutdown(signal, FORCED_EXIT, second)
-            .map_err(failed)?;
-        signal_hook::flag::register(signal, Arc::clone(&begun)).map_err(failed)?;
-    }
-    let signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(failed)?;
-    Ok(Stopping { begun, signals: std::sync::Mutex::new(Some(signals)) })
-}
-
-impl Stopping {
-    fn begun(&self) -> bool {
-        self.begun.load(Ordering::Acquire)
-    }
-
-    /// Shuts the node down on the first signal, one that came earlier included.
-    fn stop_when_told(&self, handle: Handle) -> Result<(), Failure> {
-        let signals = self.signals.lock().ok().and_then(|mut signals| signals.take());
-        let Some(mut signals) = signals else { return Ok(()) };
-        let wait = move || {
-            if signals.forever().next().is_some() {
-                drop(handle.shutdown());
-            }
-        };
-        let started = std::thread::Builder::new().name("p2pnet-signals".into()).spawn(wait);
-        started.map(drop).map_err(|error| Failure::failed(format!("can't start a thread: {error}")))
-    }
 }

@@ -7,6 +7,7 @@ use p2pnet_lab::Host;
 use serde_json::Value;
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
+use std::time::Instant;
 
 /// Connects `a` to `b` and waits until both tell of it.
 fn connect(a: &mut Node, b: &mut Node) -> (Value, Value) {
@@ -239,6 +240,39 @@ fn signals_end_it_gracefully() {
 }
 
 #[test]
+fn a_second_signal_ends_it_at_once() {
+    let place = Place::new();
+    let mut a = Node::quiet(&place, "a", &[]);
+    let mut b = Node::quiet(&place, "b", &[]);
+    connect(&mut a, &mut b);
+    // A peer that doesn't answer the goodbye makes it take as long as `timing.linger`.
+    b.signal("-STOP");
+    a.signal("-INT");
+    a.wait("stopping", |_| true);
+    a.signal("-INT");
+    assert_eq!(a.exit_code(), 130);
+    let again = Node::quiet(&place, "a", &[]);
+    assert_eq!(again.id, a.id, "its state took no harm");
+}
+
+#[test]
+fn acceptance_is_turned_off_and_on_while_it_runs() {
+    let place = Place::new();
+    let mut a = Node::quiet(&place, "a", &["--no-inbound"]);
+    let mut b = Node::quiet(&place, "b", &[]);
+    b.succeed(&["connect", &a.addr]);
+    b.wait("connection_failed", |_| true);
+    a.succeed(&["inbound", "on"]);
+    connect(&mut b, &mut a);
+    a.succeed(&["inbound", "off"]);
+    let mut c = Node::quiet(&place, "c", &[]);
+    c.succeed(&["connect", &a.addr]);
+    c.wait("connection_failed", |_| true);
+    b.succeed(&["send", "--all", "open channels stay"]);
+    a.wait_for("message_received", &b);
+}
+
+#[test]
 fn a_port_in_use_is_named() {
     let place = Place::new();
     let a = Node::quiet(&place, "a", &[]);
@@ -295,6 +329,34 @@ fn people_get_calm_lines_and_a_broken_pipe_ends_it() {
     b.succeed(&["send", "--all", "to nobody"]);
     let status = child.wait().unwrap();
     assert_eq!(status.code(), Some(0));
+}
+
+#[test]
+fn it_stops_although_nobody_reads_its_story() {
+    let place = Place::new();
+    let mut b = Node::quiet(&place, "b", &[]);
+    let state = place.path("a");
+    let mut child = p2pnet(["up", "--json", "--no-lan", "--listen", "127.0.0.1:0", "--state"])
+        .arg(&state)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    out.read_line(&mut line).unwrap();
+    let listening: Value = serde_json::from_str(&line).unwrap();
+    b.succeed(&["connect", listening["addr"].as_str().unwrap()]);
+    b.wait("peer_connected", |_| true);
+    // More than a pipe holds.
+    let long = "x".repeat(100_000);
+    for _ in 0..5 {
+        b.succeed(&["send", "--all", &long]);
+    }
+    let begun = Instant::now();
+    common::succeed(["stop", "--state", text(&state)]);
+    assert!(begun.elapsed() < common::PATIENCE);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
 #[test]

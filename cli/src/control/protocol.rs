@@ -38,6 +38,8 @@ pub(crate) enum Request {
     Accept { peer: String },
     /// Turn away.
     Refuse { peer: String },
+    /// Accept incoming connections from now on, or don't.
+    Inbound { accept: bool },
     /// All routines.
     Routines,
     /// Change a routine.

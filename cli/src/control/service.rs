@@ -5,13 +5,19 @@ use super::resolve;
 use super::server::Service;
 use crate::failure::Failure;
 use crate::settings::parse_block_target;
+use crate::up::End;
 use p2pnet_driver::{Handle, ListError, Packet, Reply, Stopped};
 use p2pnet_protocol::{
     BlockTarget, CommandError, DisconnectReason, PeerId, PeerView, RoutineChange, SendError,
 };
+use std::sync::mpsc::Sender;
 
 /// The running node, as commands reach it.
-pub(crate) struct NodeService(pub(crate) Handle);
+pub(crate) struct NodeService {
+    node: Handle,
+    /// Where the wish to stop goes.
+    ask: Sender<End>,
+}
 
 impl Service for NodeService {
     fn serve(&self, request: Request) -> Response {
@@ -20,8 +26,13 @@ impl Service for NodeService {
 }
 
 impl NodeService {
+    /// Serves commands by `node`; the wish to stop is passed on to `ask`.
+    pub(crate) fn new(node: Handle, ask: Sender<End>) -> Self {
+        Self { node, ask }
+    }
+
     fn answer(&self, request: Request) -> Result<Response, Failure> {
-        let node = &self.0;
+        let node = &self.node;
         match request {
             Request::Id => Ok(Response::Id(node.id())),
             Request::Peers => Ok(Response::Peers(rows(node.peers().wait()?))),
@@ -44,6 +55,10 @@ impl NodeService {
             }
             Request::Unblock { target } => self.unblock(&target),
             Request::Blocked => Ok(Response::Blocked(node.blocked().wait()?)),
+            Request::Inbound { accept } => {
+                node.set_accept_inbound(accept).wait()?;
+                Ok(Response::Done)
+            }
             Request::Routines => self.routines(),
             Request::Routine { name, change } => {
                 let change = match change {
@@ -55,8 +70,8 @@ impl NodeService {
                 Ok(Response::Done)
             }
             Request::Stop => {
-                // The server answers once all is over; dropping the reply takes nothing back.
-                drop(node.shutdown());
+                // The server answers once all is over. If nobody takes the wish, it is being granted already.
+                let _ = self.ask.send(End::Command);
                 Ok(Response::Done)
             }
         }
@@ -78,7 +93,7 @@ impl NodeService {
 
     /// The peer that `text` names among those that the node knows, trusts or blocks.
     fn peer(&self, text: &str) -> Result<PeerId, Failure> {
-        let known = self.0.call(|net, _| {
+        let known = self.node.call(|net, _| {
             let peers = net.peers().into_iter().map(|view| view.peer);
             let blocked = net.blocked().into_iter().filter_map(|target| match target {
                 BlockTarget::Peer(peer) => Some(peer),
@@ -102,18 +117,18 @@ impl NodeService {
 
     fn unblock(&self, text: &str) -> Result<Response, Failure> {
         let target = self.target(text)?;
-        if !self.0.blocked().wait()?.contains(&target) {
+        if !self.node.blocked().wait()?.contains(&target) {
             return Err(Failure::failed(format!("{text} is not blocked"))
                 .fix("`p2pnet block` lists what is; lift a block as it was set"));
         }
-        self.0.unblock(target).wait()?;
+        self.node.unblock(target).wait()?;
         Ok(Response::Blocked(vec![target]))
     }
 
     fn send(&self, to: &str, text: String) -> Result<Response, Failure> {
         let peer = self.peer(to)?;
         let packet = Packet::message(text);
-        let sent = self.0.try_call::<(), CommandError, _>(move |net, now| {
+        let sent = self.node.try_call::<(), CommandError, _>(move |net, now| {
             net.send(now, &peer, &packet).map_err(CommandError::Send)
         });
         sent.wait()?;
@@ -121,7 +136,7 @@ impl NodeService {
     }
 
     fn send_all(&self, text: String) -> Result<Response, Failure> {
-        let results = self.0.send_all(Packet::message(text)).wait()?;
+        let results = self.node.send_all(Packet::message(text)).wait()?;
         let row = |(peer, result): (PeerId, Result<(), SendError>)| SentRow {
             peer,
             sent: result.is_ok(),
@@ -136,12 +151,12 @@ impl NodeService {
                 .fix("write IP:PORT, such as 192.0.2.1:9000 or [2001:db8::1]:9000")
         })?;
         let expect = expect.map(|peer| self.peer(peer)).transpose()?;
-        self.0.connect(to, expect).wait()?;
+        self.node.connect(to, expect).wait()?;
         Ok(Response::Done)
     }
 
     fn routines(&self) -> Result<Response, Failure> {
-        let routines = self.0.routines().wait()?.into_iter().map(|routine| RoutineRow {
+        let routines = self.node.routines().wait()?.into_iter().map(|routine| RoutineRow {
             name: routine.name,
             running: routine.running,
             interval_ms: u64::try_from(routine.interval.as_millis()).unwrap_or(u64::MAX),

@@ -9,7 +9,7 @@ use crate::args;
 use crate::failure::Failure;
 use crate::settings::{self, Layers};
 use crate::text::{Palette, clean};
-use crate::{membership, state_path, up};
+use crate::{membership, options, state_path};
 use serde::Serialize;
 
 /// How much a finding matters.
@@ -60,7 +60,7 @@ pub(crate) fn run(args: &args::Doctor) -> Result<(), Failure> {
     if let Some(path) = &args.config {
         layers.push(settings::from_file(&membership::text(path)?, path)?);
     }
-    layers.push(settings::from_environment(up::variables()?)?);
+    layers.push(settings::from_environment(options::variables()?)?);
     let settings = layers.settle()?;
     let config = &settings.config;
     let named = args.listing.state.dir.as_deref().or(settings.state.as_deref());

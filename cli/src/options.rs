@@ -1,0 +1,86 @@
+//! The settings of `up`: file, environment and command line put together.
+
+use crate::args;
+use crate::failure::Failure;
+use crate::membership;
+use crate::settings::{self, Assignment, Layers, Settings};
+use std::path::PathBuf;
+
+/// Puts the layers together: file, environment, options.
+///
+/// # Errors
+/// A file can't be read, or a key or value makes no sense.
+pub(crate) fn settle(up: &args::Up) -> Result<Settings, Failure> {
+    let mut layers = Layers::default();
+    let named = std::env::var_os("P2PNET_CONFIG").filter(|path| !path.is_empty());
+    if let Some(path) = up.config.clone().or_else(|| named.map(PathBuf::from)) {
+        layers.push(settings::from_file(&membership::text(&path)?, &path)?);
+    }
+    layers.push(settings::from_environment(variables()?)?);
+    layers.push(options(up)?);
+    layers.settle()
+}
+
+/// The environment's variables that this program may mean.
+///
+/// # Errors
+/// One of them is no text.
+pub(crate) fn variables() -> Result<Vec<(String, String)>, Failure> {
+    let ours = std::env::vars_os().filter_map(|(name, value)| {
+        let name = name.into_string().ok()?;
+        name.starts_with("P2PNET_").then_some((name, value))
+    });
+    ours.map(|(name, value)| match value.into_string() {
+        Ok(value) => Ok((name, value)),
+        Err(_) => Err(Failure::usage(format!("the variable {name} is no text (UTF-8)"))),
+    })
+    .collect()
+}
+
+/// The options of the command line as values of keys.
+fn options(up: &args::Up) -> Result<Vec<Assignment>, Failure> {
+    let mut layer = Vec::new();
+    for pair in &up.set {
+        let (key, value) = pair.split_once('=').ok_or_else(|| {
+            Failure::usage(format!("--set \"{}\" has no =", pair.escape_debug()))
+                .fix("write KEY=VALUE, such as --set lan.enabled=false")
+        })?;
+        layer.push(Assignment::option(key.trim(), value.trim(), "--set")?);
+    }
+    let mut option = |key: &str, value: Option<String>, name: &'static str| match value {
+        Some(value) => Assignment::option(key, value, name).map(|option| layer.push(option)),
+        None => Ok(()),
+    };
+    let path = |path: &Option<PathBuf>, name: &str| match path {
+        None => Ok(None),
+        Some(path) => match path.to_str() {
+            Some(text) if !text.is_empty() => Ok(Some(String::from(text))),
+            _ => Err(Failure::usage(format!(
+                "{name} \"{}\" is no path that can be used",
+                path.display()
+            ))),
+        },
+    };
+    let flag = |set: bool, value: &str| set.then(|| String::from(value));
+    let level = up.log.clone().or_else(|| up.log_file.as_ref().map(|_| "info".into()));
+    option("state", path(&up.state.dir, "--state")?, "--state")?;
+    option("network", up.network.clone(), "--network")?;
+    option("policy", up.policy.map(|policy| settings::show_name(&policy)), "--policy")?;
+    option("membership.secret_file", path(&up.secret, "--secret")?, "--secret")?;
+    option("membership.trust_file", path(&up.trust, "--trust")?, "--trust")?;
+    option("membership.authority", up.authority.clone(), "--authority")?;
+    option(
+        "membership.certificate_file",
+        path(&up.certificate, "--certificate")?,
+        "--certificate",
+    )?;
+    option("anonymous", flag(up.anonymous, "true"), "--anonymous")?;
+    option("listen", flag(!up.listen.is_empty(), &up.listen.join(",")), "--listen")?;
+    option("accept_inbound", flag(up.no_inbound, "false"), "--no-inbound")?;
+    option("lan.enabled", flag(up.no_lan, "false"), "--no-lan")?;
+    option("placement", up.placement.clone(), "--placement")?;
+    option("log.filter", level, "--log")?;
+    option("log.file", path(&up.log_file, "--log-file")?, "--log-file")?;
+    option("log.format", up.log_format.map(|format| settings::show_name(&format)), "--log-format")?;
+    Ok(layer)
+}
