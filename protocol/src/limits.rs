@@ -159,7 +159,7 @@ impl Limits {
     /// The most bytes that the whole core can take.
     pub fn total_bytes_max(&self) -> u64 {
         const KNOWN_PEER_BYTES: u64 = 512;
-        // 500 measured with trees as full as random keys leave them, 700 with half-empty ones.
+        // 500 measured with random keys; if the trees were half empty, about 700.
         const NEIGHBOUR_BYTES: u64 = 768;
         const BLOCK_BYTES: u64 = 64;
         const ROUTINE_BYTES: u64 = 256;
