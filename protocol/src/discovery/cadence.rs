@@ -184,13 +184,20 @@ mod tests {
     }
 
     #[test]
-    fn a_crowd_bursts_twice_and_never_after_five_seconds() {
+    fn a_crowd_bursts_rarely_and_nobody_after_five_seconds() {
         for seed in 0..200 {
             for crowd in [2, 50, 200, 1000, 5000] {
                 let beats = beats(crowd, seed, Duration::from_secs(20));
                 let bursts = beats.iter().filter(|beat| beat.1 == Beat::Burst);
                 assert!(bursts.clone().all(|beat| beat.0 < 5000), "{crowd}: {beats:?}");
-                assert!(bursts.count() >= if crowd > 1500 { 1 } else { 2 }, "{crowd}: {beats:?}");
+                let count = bursts.count();
+                let expected = match crowd {
+                    2 => 9..=10,
+                    50 | 200 => 8..=10,
+                    1000 => 2..=3,
+                    _ => 1..=1,
+                };
+                assert!(expected.contains(&count), "{crowd}: {beats:?}");
             }
         }
     }

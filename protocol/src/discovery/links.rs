@@ -304,6 +304,13 @@ mod tests {
     }
 
     #[test]
+    fn groups_are_no_hosts_even_within_a_prefix() {
+        let links = links(&[ethernet(2, &["192.0.2.7/1"])]);
+        assert_eq!(links.interface_of("198.51.100.1:1".parse().unwrap()), Some(2));
+        assert_eq!(links.interface_of("239.255.80.50:1".parse().unwrap()), None);
+    }
+
+    #[test]
     fn hosts_with_very_many_addresses_stay_bounded() {
         let many: Vec<Interface> = (0..1000)
             .map(|n| ethernet(n, &[&alloc::format!("10.{}.{}.1/24", n / 250, n % 250)]))

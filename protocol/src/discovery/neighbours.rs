@@ -342,6 +342,15 @@ mod tests {
     }
 
     #[test]
+    fn a_table_of_settled_ones_has_no_room() {
+        let mut table = settled(10);
+        assert_eq!(table.accept(at(31), &beacon(50, 0), host(50)), Accepted::Full);
+        for n in 0..10 {
+            assert_ne!(table.news(at(31), &beacon(n, 4), host(n)), News::Unknown, "{n}");
+        }
+    }
+
+    #[test]
     fn what_would_change_is_told_before_verification() {
         let table = settled(64);
         let news = |beacon: Beacon, source| table.news(at(35), &beacon, source);

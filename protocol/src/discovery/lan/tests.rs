@@ -314,6 +314,52 @@ fn a_newcomer_is_answered_soon_and_with_no_more_than_it_sent() {
 }
 
 #[test]
+fn newcomers_that_trickle_in_are_answered_once_a_second() {
+    let mut lan = node(1, 7);
+    run(&mut lan, 30_000);
+    let mut sent = 0;
+    for n in 2..102u8 {
+        let now = 30_000 + u64::from(n) * 100;
+        hear(&mut lan, now, source(n), &made(n, 5, 0));
+        sent += run(&mut lan, now + 99).len();
+    }
+    // Ten seconds: at most eleven answers, and the steady beat.
+    assert!((5..=11 + 3).contains(&sent), "{sent}");
+}
+
+#[test]
+fn whoever_made_room_in_the_table_is_not_wanted_any_more() {
+    let limits = Limits { known_peers_max: 8, ..Limits::default() };
+    let mut lan = configured(1, 7, &LanConfig::default(), &limits);
+    for n in 2..30 {
+        hear(&mut lan, u64::from(n), source(n), &made(n, 5, 0));
+    }
+    let wanted = (2..30u8).filter(|n| lan.wants(&PeerId::of(&PublicKey(key(*n))))).count();
+    assert_eq!(wanted, 8);
+}
+
+#[test]
+fn a_crowd_is_noticed_although_the_budget_or_the_table_is_too_small_for_it() {
+    for (beacon_checks_per_second_max, known_peers_max, hosts) in
+        [(1, 4096, 600), (10_000, 16, 600), (10_000, 16, 1)]
+    {
+        let limits = Limits { beacon_checks_per_second_max, known_peers_max, ..Limits::default() };
+        let mut lan = configured(1, 7, &LanConfig::default(), &limits);
+        run(&mut lan, 10_000);
+        for n in 0..600u64 {
+            let mut private = [0; 32];
+            private[..8].copy_from_slice(&n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());
+            let network = NetworkName::default().tag();
+            let key = PublicKey(private);
+            let beacon = Beacon { network, flags: 0, tcp_port: 1, key, start: 1, counter: 1 };
+            let from = format!("[fe80::1:{:x}%2]:8001", n % hosts).parse().unwrap();
+            hear(&mut lan, 10_000, from, &beacon.encode(&[], &ToyCrypto, &private));
+        }
+        assert!((500..=601).contains(&lan.crowd()), "{}", lan.crowd());
+    }
+}
+
+#[test]
 fn answers_come_by_one_family_after_the_other() {
     let mut lan = node(1, 7);
     run(&mut lan, 30_000);
