@@ -149,7 +149,10 @@ impl Limits {
     /// not yet consumed, packets under reassembly, and a record cut in two.
     pub fn connection_bytes_max(&self) -> u64 {
         const STATE_BYTES: u64 = 2048;
+        /// Control packets that the application has not taken.
+        const CONTROL_BYTES: u64 = 64 << 10;
         STATE_BYTES
+            .saturating_add(CONTROL_BYTES)
             .saturating_add(u64::from(self.send_queue_bytes_max))
             .saturating_add(u64::from(self.message_window_bytes))
             .saturating_add(u64::from(self.bulk_window_bytes))

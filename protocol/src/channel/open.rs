@@ -36,6 +36,9 @@ pub(crate) enum ChannelEffect {
     RoundTrip,
 }
 
+/// Control packets have no credit of their own, so this much of them may wait for the application, and no more.
+const CONTROL_WINDOW_BYTES: u64 = 64 << 10;
+
 /// The kinds of packet that the gate lets in at present.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Passes(u8);
@@ -146,6 +149,8 @@ pub(crate) struct Channel<C: Crypto> {
     queue: SendQueue,
     message: LaneIn,
     bulk: LaneIn,
+    /// Bytes of control packets that the application has not given back.
+    control_held: u64,
     passes: Passes,
     packet_bytes_max: usize,
     peer_packet_bytes_max: usize,
@@ -154,6 +159,8 @@ pub(crate) struct Channel<C: Crypto> {
     pinged: Option<(u32, Instant)>,
     farewell: Option<DisconnectReason>,
     ended: bool,
+    /// The peer has said goodbye: nothing it says afterwards counts.
+    parted: bool,
 }
 
 /// What the handshake hands over.
@@ -182,6 +189,7 @@ impl<C: Crypto> Channel<C> {
             queue: SendQueue::default(),
             message: LaneIn::new(Lane::Message, limits.message_window_bytes),
             bulk: LaneIn::new(Lane::Bulk, limits.bulk_window_bytes),
+            control_held: 0,
             passes: Passes::default(),
             packet_bytes_max: limits.packet_bytes_max as usize,
             peer_packet_bytes_max: 0,
@@ -190,6 +198,7 @@ impl<C: Crypto> Channel<C> {
             pinged: None,
             farewell: None,
             ended: false,
+            parted: false,
         }
     }
 
@@ -356,7 +365,7 @@ impl<C: Crypto> Channel<C> {
         match lane {
             Lane::Message => self.message.release(u64::from(bytes)),
             Lane::Bulk => self.bulk.release(u64::from(bytes)),
-            Lane::Control => {}
+            Lane::Control => self.control_held = self.control_held.saturating_sub(u64::from(bytes)),
         }
     }
 
@@ -474,7 +483,7 @@ impl<C: Crypto> Channel<C> {
     }
 
     fn may_deliver(&self, kind: PacketKind) -> bool {
-        self.passes.has(kind) && self.farewell.is_none()
+        self.passes.has(kind) && self.farewell.is_none() && !self.parted
     }
 
     fn tell_peer_groups(&self, frames: &[u8], effects: &mut Vec<ChannelEffect>) {
@@ -497,6 +506,7 @@ impl<C: Crypto> Channel<C> {
         let body = Bytes::copy_from_slice(frame.body);
         let packet = Packet::decode(kind, &body)?;
         if let Packet::Disconnect(packet) = packet {
+            self.parted = true;
             effects.push(ChannelEffect::Goodbye(packet.reason));
             return Ok(());
         }
@@ -510,6 +520,10 @@ impl<C: Crypto> Channel<C> {
             effects.push(ChannelEffect::Identity(packet));
         }
         let bytes = u32::try_from(frame.bytes).unwrap_or(u32::MAX);
+        self.control_held = self.control_held.saturating_add(u64::from(bytes));
+        if self.control_held > CONTROL_WINDOW_BYTES {
+            return Err(Violation::CreditExceeded(Lane::Control));
+        }
         let received = Received::whole(self.peer, self.conn, kind, Lane::Control, bytes, body);
         effects.push(ChannelEffect::Received(received));
         Ok(())

@@ -41,8 +41,13 @@ impl<C: Crypto> PeerNetwork<C> {
         };
         link.channel.admit(port, proofs, holds);
         let opened = link.theirs.is_some();
-        // The other side may keep us waiting for its application's word.
-        let timeout = self.cx.timing.pending_timeout + self.cx.timing.handshake_timeout;
+        // Who answered may keep us waiting for its application's word; who dialled has no reason to.
+        let timeout = match role {
+            Direction::Outgoing => {
+                self.cx.timing.pending_timeout + self.cx.timing.handshake_timeout
+            }
+            Direction::Incoming => self.cx.timing.handshake_timeout,
+        };
         self.set_timer(conn, timeout, Why::Pending);
         if opened {
             self.settle(conn);
