@@ -40,7 +40,7 @@ pub(crate) enum Command {
     /// Run a node until it is stopped: find peers, prove who they are, show what they say
     Up(Box<Up>),
     /// List the peers that the running node knows, with what was exchanged
-    Peers(Listing),
+    Peers(Node),
     /// Send a message to one peer or to all
     Send(Send),
     /// Connect to an address
@@ -56,7 +56,7 @@ pub(crate) enum Command {
     /// Take a peer off the list of trusted ones
     Untrust(OnePeer),
     /// List the peers that wait to be let in (with a queue placement)
-    Pending(Listing),
+    Pending(Node),
     /// Let a waiting peer in
     Accept(OnePeer),
     /// Turn a waiting peer away
@@ -66,9 +66,9 @@ pub(crate) enum Command {
     /// Periodic work of the running node: list, start, stop, change
     Routine(Routine),
     /// Print this node's peer id
-    Id(Listing),
+    Id(Node),
     /// Stop the running node; returns when it has ended and everything is saved
-    Stop(State),
+    Stop(Node),
     /// Issue certificates of membership
     #[command(subcommand)]
     Authority(Authority),
@@ -162,9 +162,9 @@ pub(crate) struct Up {
     pub(crate) log_format: Option<LogFormat>,
 }
 
-/// A command that lists something.
+/// What every command to the running node takes.
 #[derive(Args, Debug)]
-pub(crate) struct Listing {
+pub(crate) struct Node {
     #[command(flatten)]
     pub(crate) state: State,
     /// Print one JSON object a line
@@ -179,7 +179,7 @@ pub(crate) struct OnePeer {
     #[arg(value_name = "PEER")]
     pub(crate) peer: String,
     #[command(flatten)]
-    pub(crate) state: State,
+    pub(crate) node: Node,
 }
 
 /// `send`.
@@ -201,11 +201,8 @@ pub(crate) struct Send {
     pub(crate) all: bool,
     /// The message; - reads it from standard input
     pub(crate) text: String,
-    /// Print one JSON object a line
-    #[arg(long)]
-    pub(crate) json: bool,
     #[command(flatten)]
-    pub(crate) state: State,
+    pub(crate) node: Node,
 }
 
 /// `connect`.
@@ -218,7 +215,7 @@ pub(crate) struct Connect {
     #[arg(long, value_name = "PEER")]
     pub(crate) expect: Option<String>,
     #[command(flatten)]
-    pub(crate) state: State,
+    pub(crate) node: Node,
 }
 
 /// `block`.
@@ -228,7 +225,7 @@ pub(crate) struct Block {
     #[arg(value_name = "PEER|ADDR|PREFIX")]
     pub(crate) target: Option<String>,
     #[command(flatten)]
-    pub(crate) state: State,
+    pub(crate) node: Node,
 }
 
 /// `unblock`.
@@ -238,7 +235,7 @@ pub(crate) struct Unblock {
     #[arg(value_name = "PEER|ADDR|PREFIX")]
     pub(crate) target: String,
     #[command(flatten)]
-    pub(crate) state: State,
+    pub(crate) node: Node,
 }
 
 /// `trust`.
@@ -248,7 +245,7 @@ pub(crate) struct Trust {
     #[arg(value_name = "PEER")]
     pub(crate) peer: Option<String>,
     #[command(flatten)]
-    pub(crate) state: State,
+    pub(crate) node: Node,
 }
 
 /// `inbound`.
@@ -257,7 +254,7 @@ pub(crate) struct Inbound {
     /// Whether they are accepted from now on
     pub(crate) accept: OnOff,
     #[command(flatten)]
-    pub(crate) state: State,
+    pub(crate) node: Node,
 }
 
 /// A switch.
@@ -281,7 +278,7 @@ pub(crate) struct Routine {
 #[derive(Debug, Subcommand)]
 pub(crate) enum RoutineAction {
     /// List them
-    List(Listing),
+    List(Node),
     /// Run one from now on
     Start(OneRoutine),
     /// Stop running one
@@ -302,7 +299,7 @@ pub(crate) struct OneRoutine {
     /// Its name, as `routine list` shows it
     pub(crate) name: String,
     #[command(flatten)]
-    pub(crate) state: State,
+    pub(crate) node: Node,
 }
 
 /// `authority`.
@@ -355,7 +352,7 @@ pub(crate) struct Config {
 #[derive(Args, Debug)]
 pub(crate) struct Doctor {
     #[command(flatten)]
-    pub(crate) listing: Listing,
+    pub(crate) node: Node,
     /// Look at the designated ports of this configuration file
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,

@@ -41,110 +41,142 @@ fn out() -> Out {
     Out(io::stdout())
 }
 
-fn connect(state: &args::State) -> Result<Client, Failure> {
-    Client::connect(&state_path::choose(state.dir.as_deref())?)
+fn connect(node: &args::Node) -> Result<Client, Failure> {
+    Client::connect(&state_path::choose(node.state.dir.as_deref())?)
+}
+
+/// Something that was done, as JSON.
+#[derive(Serialize)]
+struct Done {
+    done: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peer: Option<PeerId>,
+}
+
+/// A peer by itself, as JSON.
+#[derive(Serialize)]
+struct OnePeer {
+    peer: PeerId,
+}
+
+/// Something blocked, as JSON.
+#[derive(Serialize)]
+struct OneTarget {
+    target: String,
 }
 
 /// Asks for something whose answer is no more than yes, and the peer meant.
-fn act(state: &args::State, request: &Request, done: &str) -> Result<(), Failure> {
-    let mut client = connect(state)?;
-    match client.ask(request)? {
-        Response::Done => out().line(done),
-        Response::DoneTo(peer) => out().line(&format!("{done} {}", peer.short())),
-        _ => Err(client.unexpected()),
+fn act(node: &args::Node, request: &Request, done: &str) -> Result<(), Failure> {
+    let mut client = connect(node)?;
+    let peer = match client.ask(request)? {
+        Response::Done => None,
+        Response::DoneTo(peer) => Some(peer),
+        _ => return Err(client.unexpected()),
+    };
+    match (node.json, peer) {
+        (true, peer) => out().json(&Done { done: true, peer }),
+        (false, Some(peer)) => out().line(&format!("{done} {}", peer.short())),
+        (false, None) => out().line(done),
     }
 }
 
 /// `disconnect`.
 pub(crate) fn disconnect(args: args::OnePeer) -> Result<(), Failure> {
-    act(&args.state, &Request::Disconnect { peer: args.peer }, "disconnected from")
+    act(&args.node, &Request::Disconnect { peer: args.peer }, "disconnected from")
 }
 
 /// `accept`.
 pub(crate) fn accept(args: args::OnePeer) -> Result<(), Failure> {
-    act(&args.state, &Request::Accept { peer: args.peer }, "let in")
+    act(&args.node, &Request::Accept { peer: args.peer }, "let in")
 }
 
 /// `refuse`.
 pub(crate) fn refuse(args: args::OnePeer) -> Result<(), Failure> {
-    act(&args.state, &Request::Refuse { peer: args.peer }, "turned away")
+    act(&args.node, &Request::Refuse { peer: args.peer }, "turned away")
 }
 
 /// `untrust`.
 pub(crate) fn untrust(args: args::OnePeer) -> Result<(), Failure> {
-    act(&args.state, &Request::Untrust { peer: args.peer }, "no longer on the list of trusted:")
+    act(&args.node, &Request::Untrust { peer: args.peer }, "no longer on the list of trusted:")
 }
 
 /// `stop`.
-pub(crate) fn stop(state: &args::State) -> Result<(), Failure> {
-    act(state, &Request::Stop, "stopped")
+pub(crate) fn stop(node: &args::Node) -> Result<(), Failure> {
+    act(node, &Request::Stop, "stopped")
 }
 
 /// `inbound`.
 pub(crate) fn inbound(args: &args::Inbound) -> Result<(), Failure> {
     let accept = args.accept == args::OnOff::On;
     let done = if accept { "accepting" } else { "accepting no more" };
-    act(&args.state, &Request::Inbound { accept }, &format!("{done} incoming connections"))
+    act(&args.node, &Request::Inbound { accept }, &format!("{done} incoming connections"))
 }
 
 /// `connect`.
 pub(crate) fn connect_to(args: args::Connect) -> Result<(), Failure> {
     let done = format!("dialling {}; `p2pnet peers` shows what comes of it", clean(&args.address));
-    act(&args.state, &Request::Connect { address: args.address, expect: args.expect }, &done)
+    act(&args.node, &Request::Connect { address: args.address, expect: args.expect }, &done)
 }
 
 /// `trust`.
 pub(crate) fn trust(args: args::Trust) -> Result<(), Failure> {
     if let Some(peer) = args.peer {
-        return act(&args.state, &Request::Trust { peer }, "trusted from now on:");
+        return act(&args.node, &Request::Trust { peer }, "trusted from now on:");
     }
-    let mut client = connect(&args.state)?;
+    let mut client = connect(&args.node)?;
     let Response::Trusted(peers) = client.ask(&Request::Trusted)? else {
         return Err(client.unexpected());
     };
-    if peers.is_empty() {
+    if peers.is_empty() && !args.node.json {
         eprintln!("Nobody is on the list of trusted peers.");
     }
-    peers.iter().try_for_each(|peer| out().line(&peer.to_string()))
+    peers.into_iter().try_for_each(|peer| match args.node.json {
+        true => out().json(&OnePeer { peer }),
+        false => out().line(&peer.to_string()),
+    })
 }
 
 /// `block`.
 pub(crate) fn block(args: args::Block) -> Result<(), Failure> {
-    let mut client = connect(&args.state)?;
-    let request = match &args.target {
-        Some(target) => Request::Block { target: target.clone() },
-        None => Request::Blocked,
+    let (request, before) = match args.target {
+        Some(target) => (Request::Block { target }, "blocked from now on: "),
+        None => (Request::Blocked, ""),
     };
-    let Response::Blocked(targets) = client.ask(&request)? else { return Err(client.unexpected()) };
-    if args.target.is_none() && targets.is_empty() {
+    let count = tell_targets(&args.node, &request, before)?;
+    if count == 0 && !args.node.json {
         eprintln!("Nobody is blocked.");
     }
-    let before = if args.target.is_some() { "blocked from now on: " } else { "" };
-    targets
-        .iter()
-        .try_for_each(|target| out().line(&format!("{before}{}", show_block_target(target))))
+    Ok(())
 }
 
 /// `unblock`.
 pub(crate) fn unblock(args: args::Unblock) -> Result<(), Failure> {
-    let mut client = connect(&args.state)?;
-    match client.ask(&Request::Unblock { target: args.target })? {
-        Response::Blocked(targets) => targets.iter().try_for_each(|target| {
-            out().line(&format!("no longer blocked: {}", show_block_target(target)))
-        }),
-        _ => Err(client.unexpected()),
+    let request = Request::Unblock { target: args.target };
+    tell_targets(&args.node, &request, "no longer blocked: ").map(drop)
+}
+
+/// Tells what the node answers about blocks, and how many there are.
+fn tell_targets(node: &args::Node, request: &Request, before: &str) -> Result<usize, Failure> {
+    let mut client = connect(node)?;
+    let Response::Blocked(targets) = client.ask(request)? else { return Err(client.unexpected()) };
+    for target in targets.iter().map(show_block_target) {
+        match node.json {
+            true => out().json(&OneTarget { target })?,
+            false => out().line(&format!("{before}{target}"))?,
+        }
     }
+    Ok(targets.len())
 }
 
 /// `send`.
 pub(crate) fn send(args: args::Send) -> Result<(), Failure> {
     let text = if args.text == "-" { from_stdin()? } else { args.text };
-    let mut client = connect(&args.state)?;
+    let mut client = connect(&args.node)?;
     let Response::Sent(rows) = client.ask(&Request::Send { to: args.to, text })? else {
         return Err(client.unexpected());
     };
     for row in &rows {
-        match (args.json, &row.reason) {
+        match (args.node.json, &row.reason) {
             (true, _) => out().json(row)?,
             (false, None) => out().line(&format!("sent to {}", row.peer.short()))?,
             (false, Some(reason)) => eprintln!("not sent to {}: {reason}", row.peer.short()),
@@ -174,7 +206,7 @@ fn from_stdin() -> Result<String, Failure> {
 }
 
 /// `id`.
-pub(crate) fn id(args: &args::Listing) -> Result<(), Failure> {
+pub(crate) fn id(args: &args::Node) -> Result<(), Failure> {
     let peer = node_id(&args.state)?;
     #[derive(Serialize)]
     struct Id {
@@ -202,7 +234,7 @@ fn node_id(state: &args::State) -> Result<PeerId, Failure> {
 }
 
 /// `peers`.
-pub(crate) fn peers(args: &args::Listing) -> Result<(), Failure> {
+pub(crate) fn peers(args: &args::Node) -> Result<(), Failure> {
     list_peers(
         args,
         &Request::Peers,
@@ -211,12 +243,12 @@ pub(crate) fn peers(args: &args::Listing) -> Result<(), Failure> {
 }
 
 /// `pending`.
-pub(crate) fn pending(args: &args::Listing) -> Result<(), Failure> {
+pub(crate) fn pending(args: &args::Node) -> Result<(), Failure> {
     list_peers(args, &Request::Pending, "Nobody waits to be let in.")
 }
 
-fn list_peers(args: &args::Listing, request: &Request, nobody: &str) -> Result<(), Failure> {
-    let mut client = connect(&args.state)?;
+fn list_peers(args: &args::Node, request: &Request, nobody: &str) -> Result<(), Failure> {
+    let mut client = connect(args)?;
     let Response::Peers(rows) = client.ask(request)? else { return Err(client.unexpected()) };
     if args.json {
         return rows.iter().try_for_each(|row| out().json(row));
@@ -280,11 +312,11 @@ pub(crate) fn routine(args: args::Routine) -> Result<(), Failure> {
         }
     };
     let done = format!("{}: {done}", clean(&routine.name));
-    act(&routine.state, &Request::Routine { name: routine.name, change }, &done)
+    act(&routine.node, &Request::Routine { name: routine.name, change }, &done)
 }
 
-fn list_routines(args: &args::Listing) -> Result<(), Failure> {
-    let mut client = connect(&args.state)?;
+fn list_routines(args: &args::Node) -> Result<(), Failure> {
+    let mut client = connect(args)?;
     let Response::Routines(rows) = client.ask(&Request::Routines)? else {
         return Err(client.unexpected());
     };

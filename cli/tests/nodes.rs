@@ -157,6 +157,91 @@ fn blocks_bite_at_once_survive_a_restart_and_are_lifted() {
 }
 
 #[test]
+fn an_allow_list_lets_nobody_else_in() {
+    let place = Place::new();
+    let mut friend = Node::quiet(&place, "friend", &[]);
+    let allowed = format!("allowed={}", friend.id);
+    let mut a = Node::quiet(&place, "a", &["--set", &allowed]);
+    let mut stranger = Node::quiet(&place, "stranger", &[]);
+    stranger.succeed(&["connect", &a.addr]);
+    stranger.wait("peer_closed", |value| value["reason"].to_string().contains("ended by the peer"));
+    connect(&mut friend, &mut a);
+    let peers = a.succeed(&["peers", "--json"]);
+    let open: Vec<Value> = peers
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .filter(|row: &Value| row["state"] == "open")
+        .collect();
+    assert_eq!(open.len(), 1);
+    assert_eq!(open[0]["peer"], friend.id.as_str());
+}
+
+#[test]
+fn logs_go_where_they_were_asked_and_hold_no_secrets() {
+    let place = Place::new();
+    let words = "correct horse battery staple";
+    let secret = place.file("secret", words);
+    let log = place.path("log");
+    let mut a = Node::quiet(
+        &place,
+        "a",
+        &[
+            "--secret",
+            text(&secret),
+            "--log",
+            "trace",
+            "--log-file",
+            text(&log),
+            "--log-format",
+            "json",
+        ],
+    );
+    let mut b = Node::quiet(&place, "b", &["--secret", text(&secret)]);
+    connect(&mut a, &mut b);
+    b.succeed(&["send", "--all", "not for the log"]);
+    a.wait_for("message_received", &b);
+    let (state, id) = (a.state.clone(), b.id.clone());
+    a.stop();
+    let text = std::fs::read_to_string(&log).unwrap();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(lines.iter().any(|line| line["target"] == "p2pnet::peers"), "{text}");
+    assert!(text.contains(&id[..8]), "{text}");
+    let seed = std::fs::read(state.join("identity.key")).unwrap();
+    let seed: String = seed.iter().map(|byte| format!("{byte:02x}")).collect();
+    for secret in [words, "not for the log", &seed] {
+        assert!(!text.contains(secret));
+    }
+}
+
+#[test]
+fn every_command_speaks_json() {
+    let place = Place::new();
+    let (mut a, mut b) = (Node::quiet(&place, "a", &[]), Node::quiet(&place, "b", &[]));
+    connect(&mut a, &mut b);
+    let id = b.id.clone();
+    for (command, key, value) in [
+        (&["id"][..], "peer", a.id.as_str()),
+        (&["trust", &id[..8]], "peer", &id),
+        (&["trust"], "peer", &id),
+        (&["untrust", &id], "peer", &id),
+        (&["send", "--all", "x"], "peer", &id),
+        (&["block", "192.0.2.0/24"], "target", "192.0.2.0/24"),
+        (&["block"], "target", "192.0.2.0/24"),
+        (&["unblock", "192.0.2.0/24"], "target", "192.0.2.0/24"),
+        (&["peers"], "peer", &id),
+        (&["disconnect", &id], "peer", &id),
+    ] {
+        let said = a.succeed(&[command, &["--json"]].concat());
+        let said: Value =
+            serde_json::from_str(&said).unwrap_or_else(|_| panic!("{command:?}: {said}"));
+        assert_eq!(said[key], value, "{command:?}");
+    }
+    for command in [&["inbound", "off"][..], &["connect", "127.0.0.1:1"], &["stop"]] {
+        assert_eq!(a.succeed(&[command, &["--json"]].concat()), "{\"done\":true}\n");
+    }
+}
+
+#[test]
 fn queued_peers_wait_for_a_word() {
     let place = Place::new();
     let mut a = Node::quiet(&place, "a", &["--placement", "queue-and-event-based"]);

@@ -63,7 +63,7 @@ pub(crate) fn run(args: &args::Doctor) -> Result<(), Failure> {
     layers.push(settings::from_environment(options::variables()?)?);
     let settings = layers.settle()?;
     let config = &settings.config;
-    let named = args.listing.state.dir.as_deref().or(settings.state.as_deref());
+    let named = args.node.state.dir.as_deref().or(settings.state.as_deref());
     let state = state_path::choose(named)?;
 
     let mut findings = host::state(&state);
@@ -74,7 +74,7 @@ pub(crate) fn run(args: &args::Doctor) -> Result<(), Failure> {
     findings.extend(firewall::look(&config.lan.designated_ports));
     findings.extend(host::clock());
     findings.extend(host::descriptors(config.limits.connections_max));
-    tell(&findings, args.listing.json)?;
+    tell(&findings, args.node.json)?;
     match findings.iter().filter(|finding| finding.level == Level::Bad).count() {
         0 => Ok(()),
         1 => Err(Failure::failed("one thing stands in the way")),
