@@ -70,6 +70,8 @@ fn start(listen: Vec<SocketAddr>) -> io::Result<(Handle, Events)> {
         connections_per_address_max: all,
         connections_per_subnet_max: all,
         handshakes_per_address_max: all,
+        // What nobody asked for is bounded too, and to the server all of these are.
+        channels_auto_max: all,
         ..Limits::large()
     };
     p2pnet_tokio::spawn(Builder::new(config)).map_err(io::Error::other)

@@ -35,9 +35,9 @@ impl Extent {
     /// Less than a minute.
     pub const QUICK: Self = Self {
         rounds: 2,
-        span: Duration::from_millis(300),
+        span: Duration::from_millis(200),
         memory_span: Duration::from_millis(20),
-        channels: 500,
+        channels: 300,
     };
     /// Enough for medians that mean something on a quiet machine: about five minutes.
     pub const FULL: Self = Self {

@@ -28,6 +28,11 @@ impl Rows<'_> {
         median(self.rounds, |round| round.samples[peer][axis as usize].rate())
     }
 
+    /// The same for each processor second of the busier end.
+    pub(super) fn processor_rate(&self, peer: usize, axis: Axis) -> f64 {
+        median(self.rounds, |round| round.samples[peer][axis as usize].processor_rate())
+    }
+
     /// The median over rounds of bulk divided by the same round's bulk of `other`.
     pub(super) fn bulk_ratio(&self, peer: usize, other: Option<usize>) -> f64 {
         let bulk = Axis::Bulk as usize;
