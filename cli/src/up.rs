@@ -162,7 +162,7 @@ fn warnings(handle: &Handle, lan: bool) -> Vec<String> {
     let mut warnings = handle.warnings();
     if lan && !has_network() {
         warnings.push(
-            "this host has no network interface that is up, so only its own nodes can meet; \
+            "no network interface but loopback is up and has an address, so only this host's nodes can meet; \
              p2pnet looks again by itself"
                 .into(),
         );
@@ -189,7 +189,7 @@ fn not_started(error: &StartError) -> Failure {
             Failure::failed(format!("a node is running already on the state in {}", path.display()))
                 .fix("speak to it (`p2pnet peers`), stop it (`p2pnet stop`), or give this one a state of its own with --state DIR")
         }
-        StartError::State(StateError::Io { .. }) => Failure::failed(format!("the state: {error}"))
+        StartError::State(StateError::Io { .. }) => Failure::failed(format!("can't use the state directory: {error}"))
             .fix("see who may write there, or name another state with --state DIR"),
         other => Failure::failed(other.to_string()),
     }

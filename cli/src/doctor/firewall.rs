@@ -9,7 +9,7 @@ const CHECK: &str = "firewall";
 pub(super) fn look(ports: &[u16]) -> Vec<Finding> {
     let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
     let let_in = format!(
-        "let UDP {} and the node's TCP port in (fix that one with `--listen [::]:9000`)",
+        "let UDP {} in and out, and the node's TCP port in (fix that one with `--listen 9000`)",
         ports.join(", ")
     );
     for (tool, arguments) in
@@ -25,14 +25,14 @@ pub(super) fn look(ports: &[u16]) -> Vec<Finding> {
                     format!("sudo p2pnet doctor; or: {let_in}"),
                 )];
             }
-            Answer::Rules(rules) if drops_input(tool, &rules) => {
-                let text = format!("{tool} turns incoming traffic away");
+            Answer::Rules(rules) if drops(tool, &rules) => {
+                let text = format!("{tool} has rules that turn traffic away");
                 return vec![Finding::note(CHECK, text, let_in)];
             }
             Answer::Rules(_) => {}
         }
     }
-    vec![Finding::good(CHECK, "no rule that turns incoming traffic away was found")]
+    vec![Finding::good(CHECK, "no rule that turns traffic away was found")]
 }
 
 enum Answer {
@@ -53,10 +53,10 @@ fn ask(tool: &str, arguments: &[&str]) -> Answer {
     }
 }
 
-/// Whether the rules turn incoming traffic away by default or by a rule.
-fn drops_input(tool: &str, rules: &str) -> bool {
+/// Whether the rules turn traffic away by default or by a rule.
+fn drops(tool: &str, rules: &str) -> bool {
     match tool {
-        "nft" => nft_drops_input(rules),
+        "nft" => nft_drops(rules),
         "iptables" => rules.lines().any(|line| {
             line == "-P INPUT DROP"
                 || line == "-P INPUT REJECT"
@@ -67,15 +67,16 @@ fn drops_input(tool: &str, rules: &str) -> bool {
     }
 }
 
-fn nft_drops_input(rules: &str) -> bool {
-    let mut in_input = false;
+fn nft_drops(rules: &str) -> bool {
+    // What may not leave matters as much as what may not come in.
+    let mut matters = false;
     for line in rules.lines().map(str::trim) {
         if line.starts_with("chain ") {
-            in_input = false;
+            matters = false;
         }
-        in_input |= line.contains("hook input");
+        matters |= line.contains("hook input") || line.contains("hook output");
         let ends = |word: &str| line.split([' ', ';']).any(|part| part == word);
-        if in_input && (ends("drop") || ends("reject")) {
+        if matters && (ends("drop") || ends("reject")) {
             return true;
         }
     }
@@ -90,13 +91,13 @@ mod tests {
     fn rules_are_read() {
         let nft = "table inet filter {\n\tchain input {\n\t\ttype filter hook input priority 0; policy accept;\n\t}\n\
                    \tchain forward {\n\t\ttype filter hook forward priority 0; policy drop;\n\t}\n}";
-        assert!(!nft_drops_input(nft));
-        assert!(nft_drops_input(&nft.replace("policy accept", "policy drop")));
-        assert!(nft_drops_input(&nft.replace("accept;\n", "accept;\n\t\tudp dport 8001 drop\n")));
-        assert!(drops_input("iptables", "-P INPUT DROP\n"));
-        assert!(drops_input("iptables", "-P INPUT ACCEPT\n-A INPUT -p udp -j DROP\n"));
-        assert!(!drops_input("iptables", "-P INPUT ACCEPT\n"));
-        assert!(drops_input("ufw", "Status: active\n"));
-        assert!(!drops_input("ufw", "Status: inactive\n"));
+        assert!(!nft_drops(nft));
+        assert!(nft_drops(&nft.replace("policy accept", "policy drop")));
+        assert!(nft_drops(&nft.replace("accept;\n", "accept;\n\t\tudp dport 8001 drop\n")));
+        assert!(drops("iptables", "-P INPUT DROP\n"));
+        assert!(drops("iptables", "-P INPUT ACCEPT\n-A INPUT -p udp -j DROP\n"));
+        assert!(!drops("iptables", "-P INPUT ACCEPT\n"));
+        assert!(drops("ufw", "Status: active\n"));
+        assert!(!drops("ufw", "Status: inactive\n"));
     }
 }

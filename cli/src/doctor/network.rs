@@ -23,8 +23,8 @@ pub(super) fn interfaces() -> Vec<Finding> {
     if !all.iter().any(|interface| !interface.loopback) {
         findings.push(Finding::bad(
             CHECK,
-            "none is up but loopback, so only nodes of this host can meet",
-            "plug the cable in, join the wireless network, or `ip link set DEV up`",
+            "none but loopback is up and has an address, so only nodes of this host can meet",
+            "plug the cable in, join the wireless network, or `ip link set DEV up` and give it an address",
         ));
     }
     findings
@@ -62,7 +62,7 @@ pub(super) fn lan(config: &LanConfig) -> Vec<Finding> {
     let all = scan().unwrap_or_default();
     let mut working = false;
     for interface in &all {
-        let found = discovery_on(interface);
+        let found = discovery_on(interface, &config.designated_ports);
         working |= !interface.loopback && found.iter().any(|finding| finding.level == Level::Good);
         findings.extend(found);
     }
@@ -76,11 +76,21 @@ pub(super) fn lan(config: &LanConfig) -> Vec<Finding> {
     findings
 }
 
-fn discovery_on(interface: &Interface) -> Vec<Finding> {
+/// Tries a port that nobody listens on, so as to trouble nobody; a firewall that lets only the designated ones pass is
+/// asked for one of those.
+fn try_way(interface: &Interface, way: Way, designated: &[u16]) -> Option<io::Result<()>> {
+    let first = probe(interface, way, 0)?;
+    match designated.first() {
+        Some(port) if first.is_err() => probe(interface, way, *port),
+        _ => Some(first),
+    }
+}
+
+fn discovery_on(interface: &Interface, designated: &[u16]) -> Vec<Finding> {
     let name = &interface.name;
     let (mut works, mut findings) = (Vec::new(), Vec::new());
     for way in Way::ALL {
-        match probe(interface, way) {
+        match try_way(interface, way, designated) {
             // Loopback is not made for this; two nodes of one host meet over any interface.
             Some(Err(_)) if interface.loopback => {}
             Some(Err(error)) => findings.push(Finding::note(

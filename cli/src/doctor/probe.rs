@@ -31,18 +31,19 @@ impl Way {
     }
 }
 
-/// Sends a datagram on `interface` and hears it; `None` if the interface has no address for this way.
-pub(super) fn probe(interface: &Interface, way: Way) -> Option<io::Result<()>> {
+/// Sends a datagram on `interface` to `port` (0: any that is free) and hears it; `None` if the interface has no address for
+/// this way.
+pub(super) fn probe(interface: &Interface, way: Way, port: u16) -> Option<io::Result<()>> {
     let mut addresses = interface.addresses.iter();
     match way {
         Way::BroadcastV4 => {
             let entry = addresses.find(|entry| entry.broadcast.is_some())?;
-            Some(broadcast(entry.address, entry.broadcast?))
+            Some(broadcast(entry.address, entry.broadcast?, port))
         }
         Way::MulticastV4 => {
             let entry = addresses.find(|entry| entry.address.is_ipv4())?;
             let IpAddr::V4(from) = entry.address else { return None };
-            Some(multicast_v4(interface.index, from))
+            Some(multicast_v4(interface.index, from, port))
         }
         Way::MulticastV6 => {
             let is_local = |ip: &Ipv6Addr| ip.is_unicast_link_local() || interface.loopback;
@@ -50,7 +51,7 @@ pub(super) fn probe(interface: &Interface, way: Way) -> Option<io::Result<()>> {
                 IpAddr::V6(ip) if is_local(&ip) => Some(ip),
                 _ => None,
             })?;
-            Some(multicast_v6(interface.index, from))
+            Some(multicast_v6(interface.index, from, port))
         }
     }
 }
@@ -62,12 +63,16 @@ fn socket(domain: Domain) -> io::Result<Socket> {
 }
 
 /// A socket that hears, and its port.
-fn ear(domain: Domain, any: IpAddr) -> io::Result<(Socket, u16)> {
+fn ear(domain: Domain, any: IpAddr, port: u16) -> io::Result<(Socket, u16)> {
     let ear = socket(domain)?;
+    if port != 0 {
+        ear.set_reuse_address(true)?;
+        ear.set_reuse_port(true)?;
+    }
     if domain == Domain::IPV6 {
         ear.set_only_v6(true)?;
     }
-    ear.bind(&SockAddr::from(SocketAddr::new(any, 0)))?;
+    ear.bind(&SockAddr::from(SocketAddr::new(any, port)))?;
     let port = ear.local_addr()?.as_socket().map_or(0, |at| at.port());
     Ok((ear, port))
 }
@@ -76,15 +81,15 @@ fn heard(mut ear: Socket) -> io::Result<()> {
     let mut buffer = [0; 64];
     loop {
         let length = ear.read(&mut buffer)?;
-        // Anyone may send to an ephemeral port: wait for our own.
+        // Anyone may send here: wait for our own.
         if buffer.get(..length) == Some(WORDS) {
             return Ok(());
         }
     }
 }
 
-fn broadcast(from: IpAddr, to: Ipv4Addr) -> io::Result<()> {
-    let (ear, port) = ear(Domain::IPV4, Ipv4Addr::UNSPECIFIED.into())?;
+fn broadcast(from: IpAddr, to: Ipv4Addr, port: u16) -> io::Result<()> {
+    let (ear, port) = ear(Domain::IPV4, Ipv4Addr::UNSPECIFIED.into(), port)?;
     let mouth = socket(Domain::IPV4)?;
     mouth.set_broadcast(true)?;
     mouth.bind(&SockAddr::from(SocketAddr::new(from, 0)))?;
@@ -92,8 +97,8 @@ fn broadcast(from: IpAddr, to: Ipv4Addr) -> io::Result<()> {
     heard(ear)
 }
 
-fn multicast_v4(index: u32, from: Ipv4Addr) -> io::Result<()> {
-    let (ear, port) = ear(Domain::IPV4, Ipv4Addr::UNSPECIFIED.into())?;
+fn multicast_v4(index: u32, from: Ipv4Addr, port: u16) -> io::Result<()> {
+    let (ear, port) = ear(Domain::IPV4, Ipv4Addr::UNSPECIFIED.into(), port)?;
     ear.join_multicast_v4_n(&MULTICAST_V4, &InterfaceIndexOrAddress::Index(index))?;
     let mouth = socket(Domain::IPV4)?;
     mouth.set_multicast_if_v4(&from)?;
@@ -103,8 +108,8 @@ fn multicast_v4(index: u32, from: Ipv4Addr) -> io::Result<()> {
     heard(ear)
 }
 
-fn multicast_v6(index: u32, from: Ipv6Addr) -> io::Result<()> {
-    let (ear, port) = ear(Domain::IPV6, Ipv6Addr::UNSPECIFIED.into())?;
+fn multicast_v6(index: u32, from: Ipv6Addr, port: u16) -> io::Result<()> {
+    let (ear, port) = ear(Domain::IPV6, Ipv6Addr::UNSPECIFIED.into(), port)?;
     ear.join_multicast_v6(&MULTICAST_V6, index)?;
     let mouth = socket(Domain::IPV6)?;
     mouth.set_multicast_if_v6(index)?;
