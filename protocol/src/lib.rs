@@ -1,6 +1,66 @@
 //! The whole behaviour of a P2PNet node, as state machines that touch nothing.
+//!
+//! # What is absent
+//!
+//! There is no socket, file, clock, thread, task, callback, hash map or operating-system randomness in this crate, and
+//! no `std` and no `unsafe`. Whatever the world did is an argument; whatever it shall do is an output. So the same
+//! configuration, seed and inputs give the same outputs, byte for byte, on every platform, and a recording of inputs
+//! replays a node.
+//!
+//! # The loop
+//!
+//! [`PeerNetwork`] has inputs (`handle_*`), commands, and outputs (`poll_*`). Whoever drives it does four things:
+//!
+//! 1. hands it what the world did: accepted streams, bytes, datagrams, interfaces, time;
+//! 2. performs every [`Output`] until [`poll_output`](PeerNetwork::poll_output) gives none;
+//! 3. on [`Output::WriteReady`] writes what [`poll_write`](PeerNetwork::poll_write) gives until it gives nothing, and
+//!    reads from a stream only while [`read_window`](PeerNetwork::read_window) is not zero;
+//! 4. sleeps until [`poll_timeout`](PeerNetwork::poll_timeout), then calls
+//!    [`handle_timeout`](PeerNetwork::handle_timeout).
+//!
+//! The example `blocking` does it over `std::net` without any runtime, in one short file:
+//!
+#![doc = "```no_run"]
+#![doc = include_str!("../examples/blocking.rs")]
+#![doc = "```"]
+//!
+//! # The contract
+//!
+//! 1. `now` never goes back; if it does, the largest value seen is used.
+//! 2. Any number of inputs may precede a drain of the outputs.
+//! 3. While outputs wait, the deadline is now.
+//! 4. After `handle_timeout(t)` the next timer is later than `t`.
+//! 5. An unknown or finished connection id is a no-op.
+//! 6. Early and late timeouts are harmless.
+//! 7. After [`Output::Close`] or [`Output::Abort`] nothing more comes for that id, except that a lingering close may end
+//!    in an abort.
+//! 8. Every [`Output::Connect`] gets exactly one of `handle_connected` and `handle_closed`; every [`Output::Ask`] exactly
+//!    one answer.
+//! 9. The time spent in one call is bounded by the input's size and by [`Limits`].
+//! 10. Same configuration, seed and inputs: same outputs.
+//! 11. The driver always drains the outputs and never waits for the application: payload counts against its peer until
+//!     the application gives it back with [`consumed`](PeerNetwork::consumed).
+//!
+//! # The map
+//!
+//! [`io`] is the whole vocabulary on one page. [`network`] is the node, one file for each kind of work. `channel` is one
+//! connection: the Noise handshake, records, frames, lanes. [`trust`] decides who may do what, [`peers`] who is known and
+//! listed, [`discovery`] finds the LAN, [`routine`] runs what runs again and again, [`wire`] has the formats. [`handlers`]
+//! calls the application's own parts. [`Crypto`] is what the core asks of cryptography.
+
 #![no_std]
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::float_arithmetic,
+    )
+)]
 
 extern crate alloc;
 

@@ -44,7 +44,7 @@ impl<C: Crypto> PeerNetwork<C> {
         // Who answered may keep us waiting for its application's word; who dialled has no reason to.
         let timeout = match role {
             Direction::Outgoing => {
-                self.cx.timing.pending_timeout + self.cx.timing.handshake_timeout
+                self.cx.timing.pending_timeout.saturating_add(self.cx.timing.handshake_timeout)
             }
             Direction::Incoming => self.cx.timing.handshake_timeout,
         };
