@@ -78,6 +78,8 @@ pub struct Handlers {
     /// Handshakes under way, by channel: never more than there are channels.
     running: BTreeMap<ConnId, Running>,
     raw_stream: bool,
+    /// The node was not told yet for which kinds of packets there are handlers.
+    stale: bool,
     refused: u64,
 }
 
@@ -114,6 +116,7 @@ impl Handlers {
         handler: impl FnMut(&mut Wishes<'_>, PeerId, Packet) + Send + 'static,
     ) -> &mut Self {
         self.packets.insert(kind, Box::new(handler));
+        self.stale = true;
         self
     }
 
@@ -139,6 +142,7 @@ impl Handlers {
     /// Goes back to what happens by default with packets of this kind.
     pub fn forget_packet(&mut self, kind: PacketKind) -> &mut Self {
         self.packets.remove(&kind);
+        self.stale = true;
         self
     }
 
@@ -196,9 +200,10 @@ impl Handlers {
         }
     }
 
-    /// Tells a node which of its default actions these handlers replace. Call it once before the node's first input, and
-    /// again when packet handlers were added or forgotten.
-    pub fn install<C: Crypto>(&self, now: Instant, net: &mut PeerNetwork<C>) {
+    /// Tells a node which of its default actions these handlers replace. The next event does that anyway; call it before
+    /// the node's first input if that might bring packets.
+    pub fn install<C: Crypto>(&mut self, now: Instant, net: &mut PeerNetwork<C>) {
+        self.stale = false;
         for kind in PacketKind::ALL {
             net.set_default_action(now, kind, !self.packets.contains_key(&kind));
         }
@@ -211,6 +216,9 @@ impl Handlers {
         event: &Event,
         net: &mut PeerNetwork<C>,
     ) -> Disposition {
+        if self.stale {
+            self.install(now, net);
+        }
         let mut commands = Vec::new();
         let disposition = self.react(now, event, &mut commands);
         if disposition == Disposition::Consumed
