@@ -151,11 +151,11 @@ unsafe fn ip(address: *const libc::sockaddr) -> Option<IpAddr> {
 /// IPv6 addresses that are still tentative or turned out to be duplicates, by interface. Empty where the system doesn't
 /// tell in this way.
 fn unusable_v6() -> BTreeSet<(u32, Ipv6Addr)> {
-    let text = std::fs::read_to_string("/proc/net/if_inet6").unwrap_or_default();
+    let text = std::fs::read_to_string("/proc/thread-self/net/if_inet6").unwrap_or_default();
     text.lines().filter_map(parse_if_inet6).collect()
 }
 
-/// A line of `/proc/net/if_inet6` (address, index, prefix, scope, flags, name), if it tells of an unusable address.
+/// A line of `if_inet6` (address, index, prefix, scope, flags, name), if it tells of an unusable address.
 fn parse_if_inet6(line: &str) -> Option<(u32, Ipv6Addr)> {
     const TENTATIVE: u32 = 0x40;
     const DUPLICATE: u32 = 0x08;
