@@ -84,8 +84,9 @@ async fn a_graceful_close_loses_nothing() {
                 for packet in received {
                     assert_eq!(packet.payload().unwrap()[..8], u64::to_le_bytes(next));
                     next += 1;
-                    if next % 500 == 0 {
-                        tokio::time::sleep(Duration::from_millis(5)).await;
+                    // Slow enough that everything on the way is full when the other side closes.
+                    if next % 250 == 0 {
+                        tokio::time::sleep(Duration::from_millis(20)).await;
                     }
                 }
             }
@@ -159,6 +160,9 @@ async fn bulk_does_not_hold_up_messages() {
         }
     };
     tokio::time::timeout(Duration::from_secs(1), fill).await.expect_err("bulk is bounded");
+    let peer = b.id();
+    let room = a.call(move |net, _| net.send_room(&peer)).await.unwrap();
+    assert!(room > 128 << 10, "bulk left {room} bytes for messages");
     a.try_send(b.id(), b"quick").unwrap();
     let mut bulk_before = 0;
     until(&mut b_events, |event| match event {
@@ -302,4 +306,68 @@ async fn what_a_lost_peer_never_got_is_counted() {
     let started = Instant::now();
     a.shutdown().await.unwrap();
     assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn a_burst_is_not_left_lying() {
+    let [(a, _a_events), (b, mut b_events)] = pair(quiet(), quiet()).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    // More than one turn takes, with nothing else to wake the loop.
+    for number in 0..1000u64 {
+        let packet = Packet::message(numbered(number, 8));
+        a.try_send_packet(b.id(), &packet).unwrap();
+    }
+    let started = Instant::now();
+    take_numbered(&mut b_events, 1000).await;
+    assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn a_peer_that_was_held_for_its_rate_is_read_again() {
+    let mut strict = quiet();
+    strict.limits.packets_per_second_max = 1000;
+    let [(a, _a_events), (b, mut b_events)] = pair(quiet(), strict).await;
+    let started = Instant::now();
+    for number in 0..2000 {
+        a.send(b.id(), &numbered(number, 8)).await.unwrap();
+    }
+    take_numbered(&mut b_events, 2000).await;
+    // The second that was overdrawn has to pass first.
+    for _ in 0..500 {
+        a.send(b.id(), b"late").await.unwrap();
+    }
+    let mut late = 0;
+    while late < 500 {
+        late += until(&mut b_events, |event| match event {
+            Event::Received(received) => Some(received.clone().count()),
+            _ => None,
+        })
+        .await;
+    }
+    assert!(started.elapsed() > Duration::from_millis(400), "the rate was not held");
+}
+
+#[tokio::test]
+async fn bulk_flows_beyond_every_queue() {
+    let [(a, _a_events), (b, mut b_events)] = pair(quiet(), quiet()).await;
+    let send = async {
+        for number in 0..200u64 {
+            a.send_packet(b.id(), Packet::misc_data(numbered(number, 100_000))).await.unwrap();
+        }
+    };
+    tokio::join!(send, take_numbered(&mut b_events, 200));
+}
+
+#[tokio::test]
+async fn a_stranger_that_says_nothing_is_let_go() {
+    let mut brief = quiet();
+    brief.timing.handshake_timeout = Duration::from_millis(200);
+    let (hub, _events) = node(brief);
+    let mut stranger = TcpStream::connect(at(&hub)).unwrap();
+    stranger.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
+    match std::io::Read::read(&mut stranger, &mut [0; 16]) {
+        Ok(0) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => {}
+        other => panic!("its socket is still open: {other:?}"),
+    }
 }
