@@ -135,7 +135,7 @@ pub(crate) struct Up {
     /// Use a fresh identity that nothing links to an earlier run
     #[arg(long)]
     pub(crate) anonymous: bool,
-    /// Accept connections here: IP:PORT, IP or PORT; may be repeated [default: [::]:0]
+    /// Accept connections here: IP:PORT, IP or PORT; may be repeated [default: any address, a free port]
     #[arg(long, value_name = "ADDR")]
     pub(crate) listen: Vec<String>,
     /// Accept no incoming connections

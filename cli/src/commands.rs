@@ -8,7 +8,7 @@ use crate::settings::{parse_duration, show_block_target, show_duration};
 use crate::state_path;
 use crate::text::{clean, size, span, table};
 use p2pnet_driver::state::StateDir;
-use p2pnet_protocol::{Direction, Duration, PeerId};
+use p2pnet_protocol::{CommandError, Direction, Duration, PeerId};
 use serde::Serialize;
 use std::io::{self, Read as _, Write};
 
@@ -176,21 +176,38 @@ pub(crate) fn send(args: args::Send) -> Result<(), Failure> {
         return Err(client.unexpected());
     };
     for row in &rows {
-        match (args.node.json, &row.reason) {
-            (true, _) => out().json(row)?,
-            (false, None) => out().line(&format!("sent to {}", row.peer.short()))?,
-            (false, Some(reason)) => eprintln!("not sent to {}: {reason}", row.peer.short()),
-        }
+        tell_sent(row, args.node.json)?;
     }
-    if rows.iter().any(|row: &SentRow| row.sent) {
-        Ok(())
-    } else if rows.is_empty() {
-        Err(Failure::failed("nobody is connected, so nobody got it").fix(
+    match rows.first().map(|row| row.error) {
+        _ if rows.iter().any(|row| row.error.is_none()) => Ok(()),
+        Some(Some(error)) if rows.iter().all(|row| row.error == Some(error)) => {
+            Err(CommandError::Send(error).into())
+        }
+        Some(_) => Err(Failure::failed("nobody took it")),
+        None => Err(Failure::failed("nobody is connected, so nobody got it").fix(
             "`p2pnet peers` shows who is there; `p2pnet doctor` explains what stands in the way",
-        ))
-    } else {
-        Err(Failure::failed("nobody took it")
-            .fix("trust a peer with `p2pnet trust PEER`, or choose another policy"))
+        )),
+    }
+}
+
+/// How sending to one peer went, as JSON.
+#[derive(Serialize)]
+struct Sent {
+    peer: PeerId,
+    sent: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+fn tell_sent(row: &SentRow, json: bool) -> Result<(), Failure> {
+    let (peer, reason) = (row.peer, row.error.map(|error| error.to_string()));
+    match (json, reason) {
+        (true, reason) => out().json(&Sent { peer, sent: reason.is_none(), reason }),
+        (false, None) => out().line(&format!("sent to {}", peer.short())),
+        (false, Some(reason)) => {
+            eprintln!("not sent to {}: {reason}", peer.short());
+            Ok(())
+        }
     }
 }
 

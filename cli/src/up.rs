@@ -172,10 +172,17 @@ fn warnings(handle: &Handle, lan: bool) -> Vec<String> {
 
 fn start(settings: Settings, state: &Path) -> Result<(Handle, Events), Failure> {
     let mut builder = Builder::new(settings.config).state_dir(state);
-    if let Some(ports) = settings.listen_ports {
-        builder = builder.listen_ports(ports);
+    if let Some(ports) = &settings.listen_ports {
+        builder = builder.listen_ports(ports.clone());
     }
-    p2pnet_tokio::run_in_thread(builder).map_err(|error| not_started(&error))
+    p2pnet_tokio::run_in_thread(builder).map_err(|error| match (&error, &settings.listen_ports) {
+        (StartError::AddressInUse(at), Some(ports)) if at.port() == 0 => {
+            let (first, last) = (ports.start(), ports.end());
+            Failure::failed(format!("no port from {first} to {last} is free for {}", at.ip()))
+                .fix("end a program that holds one, or choose other ports with listen_ports")
+        }
+        _ => not_started(&error),
+    })
 }
 
 fn not_started(error: &StartError) -> Failure {

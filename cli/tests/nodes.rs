@@ -18,7 +18,8 @@ fn connect(a: &mut Node, b: &mut Node) -> (Value, Value) {
 #[test]
 fn two_nodes_talk_both_ways_and_stop() {
     let place = Place::new();
-    let (mut a, mut b) = (Node::quiet(&place, "a", &[]), Node::quiet(&place, "b", &[]));
+    let mut a = Node::quiet(&place, "a", &["--set", "limits.packet_bytes_max=2048"]);
+    let mut b = Node::quiet(&place, "b", &[]);
     let (here, there) = connect(&mut a, &mut b);
     assert_eq!(
         (&here["trust"], &there["trust"]),
@@ -38,6 +39,9 @@ fn two_nodes_talk_both_ways_and_stop() {
     assert!(listed["idle_ms"].is_u64() && listed["packets_received"].is_u64(), "{listed}");
     let table = a.succeed(&["peers"]);
     assert!(table.starts_with("PEER ") && table.contains(&b.id[..8]), "{table}");
+
+    let (code, said) = a.fail(&["send", "--all", &"x".repeat(3_000)]);
+    assert!(code == 1 && said.contains("larger than packet_bytes_max"), "{said}");
 
     assert_eq!(b.stop(), 0);
     let closed = a.wait("peer_closed", |_| true);
@@ -366,6 +370,20 @@ fn a_port_in_use_is_named() {
         common::fail(["up", "--no-lan", "--listen", &a.addr, "--state", text(&state)]);
     assert_eq!(code, 1);
     assert!(said.contains(&format!("{} is in use", a.addr)) && said.contains("--listen"), "{said}");
+    let port = a.addr.rsplit(':').next().unwrap();
+    let range = format!("listen_ports={port}");
+    let (code, said) = common::fail([
+        "up",
+        "--no-lan",
+        "--listen",
+        "127.0.0.1:0",
+        "--set",
+        &range,
+        "--state",
+        text(&state),
+    ]);
+    assert_eq!(code, 1);
+    assert!(said.contains(&format!("no port from {port} to {port} is free")), "{said}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::failure::Failure;
 use p2pnet_protocol::net::canonical;
 use p2pnet_protocol::network::{PeerState, PeerView};
-use p2pnet_protocol::{BlockTarget, Direction, Duration, PeerId, Trust};
+use p2pnet_protocol::{BlockTarget, Direction, Duration, PeerId, SendError, Trust};
 use serde::{Deserialize, Serialize};
 
 /// What a command wants. Peers are named by their whole id or a unique prefix of it.
@@ -131,10 +131,8 @@ impl From<PeerView> for PeerRow {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct SentRow {
     pub(crate) peer: PeerId,
-    pub(crate) sent: bool,
-    /// Why not.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub(crate) reason: Option<String>,
+    /// Why it was not taken, if it wasn't.
+    pub(crate) error: Option<SendError>,
 }
 
 /// One routine as `routine list` shows it.

@@ -132,16 +132,13 @@ impl NodeService {
             net.send(now, &peer, &packet).map_err(CommandError::Send)
         });
         sent.wait()?;
-        Ok(Response::Sent(vec![SentRow { peer, sent: true, reason: None }]))
+        Ok(Response::Sent(vec![SentRow { peer, error: None }]))
     }
 
     fn send_all(&self, text: String) -> Result<Response, Failure> {
         let results = self.node.send_all(Packet::message(text)).wait()?;
-        let row = |(peer, result): (PeerId, Result<(), SendError>)| SentRow {
-            peer,
-            sent: result.is_ok(),
-            reason: result.err().map(|error| error.to_string()),
-        };
+        let row =
+            |(peer, result): (PeerId, Result<(), SendError>)| SentRow { peer, error: result.err() };
         Ok(Response::Sent(results.into_iter().map(row).collect()))
     }
 
