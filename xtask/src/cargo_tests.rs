@@ -188,8 +188,12 @@ fn build_program() -> Result<PathBuf, String> {
 
 /// Reads one of cargo's messages, if it tells of a test executable.
 fn test_executable(message: &str) -> Option<Executable> {
-    if !message.contains("\"reason\":\"compiler-artifact\"") || !message.contains("\"test\":true}")
-    {
+    if !message.contains("\"reason\":\"compiler-artifact\"") {
+        return None;
+    }
+    // A target that can be tested says so too: what was built as a test is told by the profile.
+    let profile = message.split_once("\"profile\":{")?.1.split('}').next()?;
+    if !profile.contains("\"test\":true") {
         return None;
     }
     let directory = Path::new(text(message, "manifest_path")?).parent()?.to_path_buf();
@@ -238,13 +242,16 @@ mod tests {
         let message = concat!(
             r#"{"reason":"compiler-artifact","package_id":"path+file:///x/testing/lab#p2pnet-lab@0.1.0","#,
             r#""manifest_path":"/x/testing/lab/Cargo.toml","target":{"kind":["test"],"crate_types":["bin"],"#,
-            r#""name":"plumbing"},"profile":{"opt_level":"1","test":true},"executable":"/x/plumbing-1"}"#
+            r#""name":"plumbing","test":true},"profile":{"opt_level":"1","test":true},"executable":"/x/plumbing-1"}"#
         );
         let executable = test_executable(message).unwrap();
         assert_eq!(executable.prefix, "p2pnet_lab::plumbing");
         assert_eq!(executable.path, Path::new("/x/plumbing-1"));
         assert_eq!(executable.directory, Path::new("/x/testing/lab"));
-        assert_eq!(test_executable(&message.replace(":true", ":false")), None);
+        // The program itself can be tested, and isn't a test.
+        let program = message
+            .replace("\"opt_level\":\"1\",\"test\":true", "\"opt_level\":\"1\",\"test\":false");
+        assert_eq!(test_executable(&program), None);
     }
 
     #[test]

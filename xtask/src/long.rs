@@ -9,8 +9,10 @@ const RECORD: &str = "docs/long-runs.md";
 struct Part {
     name: &'static str,
     what: &'static str,
-    /// Arguments of `cargo run --release`. The last line that the program prints is its result.
+    /// Arguments of `cargo run --release`.
     program: &'static [&'static str],
+    /// What of the program's output goes into the record.
+    result: fn(&str) -> Option<String>,
 }
 
 const PARTS: &[Part] = &[
@@ -18,31 +20,43 @@ const PARTS: &[Part] = &[
         name: "meet",
         what: "two hosts meet with nothing configured, 50 starts",
         program: &["-p", "p2pnet-lab", "--", "meet", "--starts", "50"],
+        result: last_line,
     },
     Part {
         name: "wires",
         what: "the same without multicast, without broadcast, over IPv6 alone, with two interfaces",
         program: &["-p", "p2pnet-lab", "--", "wires", "--starts", "10"],
+        result: last_line,
     },
     Part {
         name: "crowd",
         what: "20 members trust each other, a 21st host gets what the policy allows",
         program: &["-p", "p2pnet-lab", "--", "crowd", "--members", "20"],
+        result: last_line,
     },
     Part {
         name: "repair",
         what: "a peer killed, the link gone for 30 s, half-open connections, descriptors",
         program: &["-p", "p2pnet-lab", "--", "repair", "--seconds", "30"],
+        result: last_line,
     },
     Part {
         name: "storm",
         what: "half a minute of forged and malformed beacons",
         program: &["-p", "p2pnet-lab", "--", "storm", "--seconds", "30"],
+        result: last_line,
     },
     Part {
         name: "inputs",
         what: "ten million random and mutated inputs to the whole state machine",
         program: &["-p", "p2pnet-inputs", "--", "--inputs", "10000000"],
+        result: last_line,
+    },
+    Part {
+        name: "channels",
+        what: "channels against limits and peers, measured in one run",
+        program: &["-p", "p2pnet-benches", "--bin", "report"],
+        result: goals,
     },
 ];
 
@@ -92,7 +106,26 @@ fn run_part(part: &Part) -> Result<String, String> {
     program.env("P2PNET_BIN", root().join(target).join("release/p2pnet"));
     let said = output(&mut program)?;
     print!("{said}");
-    said.lines().last().map(str::to_owned).ok_or_else(|| "it printed nothing".to_owned())
+    (part.result)(&said).ok_or_else(|| "it printed no result".to_owned())
+}
+
+fn last_line(said: &str) -> Option<String> {
+    said.lines().last().map(str::to_owned)
+}
+
+/// The rows of the report's table of goals: axis and measured value.
+fn goals(said: &str) -> Option<String> {
+    let (_, table) = said.split_once("## Goals")?;
+    let rows: Vec<String> = table
+        .lines()
+        .filter_map(|row| row.strip_prefix("| "))
+        .filter_map(|row| {
+            let mut cells = row.split('|').map(str::trim);
+            Some(format!("{}: {}", cells.next()?, cells.next()?))
+        })
+        .skip(1)
+        .collect();
+    (!rows.is_empty()).then(|| rows.join("; "))
 }
 
 /// Appends a row to the record.
@@ -143,6 +176,15 @@ fn date(unix_seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_table_of_goals_becomes_one_line() {
+        let said = "# Peers\n| a | b |\n\n## Goals\n\n| axis | measured | goal | |\n|---|---|---|---|\n\
+                    | bulk | 0.96 | 0.95 | met |\n| round trip | 1.08 | 1.10 | met |\n";
+        assert_eq!(goals(said).unwrap(), "bulk: 0.96; round trip: 1.08");
+        assert_eq!(goals("nothing"), None);
+        assert_eq!(last_line("one\ntwo\n").unwrap(), "two");
+    }
 
     #[test]
     fn days_are_named() {
