@@ -335,7 +335,7 @@ fn a_second_signal_ends_it_at_once() {
     let mut b = Node::quiet(&place, "b", &[]);
     connect(&mut a, &mut b);
     // A peer that doesn't answer the goodbye makes it take as long as `timing.linger`.
-    b.signal("-STOP");
+    b.freeze();
     a.signal("-INT");
     a.wait("stopping", |_| true);
     a.signal("-INT");

@@ -181,6 +181,27 @@ impl Node {
         assert!(sent.expect("kill runs").success());
     }
 
+    /// Stops it in its tracks, and returns once it stands still: `kill` comes back before the last thread has stopped.
+    pub(crate) fn freeze(&self) {
+        self.signal("-STOP");
+        let deadline = Instant::now() + PATIENCE;
+        while !self.stands_still() {
+            assert!(Instant::now() < deadline, "it doesn't stop");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Whether each of its threads is stopped.
+    fn stands_still(&self) -> bool {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("tasks");
+        tasks.filter_map(Result::ok).all(|task| {
+            // A thread that ends meanwhile does nothing any more.
+            let Ok(stat) = std::fs::read_to_string(task.path().join("stat")) else { return true };
+            // The name in parentheses may hold anything; the state follows it.
+            stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('T'))
+        })
+    }
+
     /// Waits for its end.
     pub(crate) fn exit_code(&mut self) -> i32 {
         let deadline = Instant::now() + PATIENCE;
