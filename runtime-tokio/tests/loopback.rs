@@ -71,11 +71,18 @@ async fn a_graceful_close_loses_nothing() {
     }
     let (a_id, b_id) = (a.id(), b.id());
     let sender = tokio::spawn(async move {
-        for number in 0..COUNT {
-            a.send(b_id, &numbered(number, 1000)).await.unwrap();
+        let mut sent = 0;
+        // At least so many, and then until every queue is full: that is when to part.
+        loop {
+            match a.try_send(b_id, &numbered(sent, 1000)) {
+                Err(SendError::QueueFull) if sent >= COUNT => break,
+                Err(SendError::QueueFull) => a.send(b_id, &numbered(sent, 1000)).await.unwrap(),
+                taken => taken.unwrap(),
+            }
+            sent += 1;
         }
         a.disconnect(b_id, DisconnectReason::Requested).await.unwrap();
-        a
+        sent
     });
     let mut next = 0;
     let reason = loop {
@@ -97,9 +104,9 @@ async fn a_graceful_close_loses_nothing() {
             _ => {}
         }
     };
-    assert_eq!(next, COUNT);
+    let sent = sender.await.unwrap();
+    assert_eq!(next, sent);
     assert_eq!(reason, CloseReason::Remote(DisconnectReason::Requested));
-    sender.await.unwrap();
 }
 
 #[tokio::test]
