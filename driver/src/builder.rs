@@ -183,10 +183,7 @@ impl Builder {
         let net = Node::new(config, &identity, Seed(*random()?), crypto, clock.now())?;
         let limits = *net.limits();
         let size = |bytes: u32| usize::try_from(bytes).unwrap_or(usize::MAX);
-        let outbox = Outbox::new(
-            size(limits.send_queue_bytes_max / 4).min(LANE_BYTES_MAX),
-            size(limits.packet_bytes_max),
-        );
+        let outbox = Outbox::new(size(limits.send_queue_bytes_max / 4).min(LANE_BYTES_MAX));
         let shared = Arc::new(Shared::new(net.id(), listening, Vec::new(), outbox));
         warnings.into_iter().for_each(|warning| shared.warn(warning));
         let owed_bytes_max = (limits.message_window_bytes / 4).min(64 << 10);

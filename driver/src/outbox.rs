@@ -21,7 +21,6 @@ pub(crate) struct Outbox {
     state: Mutex<State>,
     /// A lane with this much in one of its ways takes no more there.
     lane_bytes_max: usize,
-    packet_bytes_max: usize,
 }
 
 #[derive(Debug, Default)]
@@ -39,6 +38,7 @@ struct State {
 struct Lane {
     peer: PeerId,
     conn: ConnId,
+    packet_bytes_max: usize,
     /// Messages and small packets, in order.
     messages: Queue,
     /// Data transmissions, in order.
@@ -109,8 +109,8 @@ fn way_of(packet: &Packet) -> Way {
 }
 
 impl Outbox {
-    pub(crate) fn new(lane_bytes_max: usize, packet_bytes_max: usize) -> Self {
-        Self { state: Mutex::default(), lane_bytes_max, packet_bytes_max }
+    pub(crate) fn new(lane_bytes_max: usize) -> Self {
+        Self { state: Mutex::default(), lane_bytes_max }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -124,12 +124,10 @@ impl Outbox {
         message: &[u8],
         waker: Option<&Waker>,
     ) -> Result<(), SendError> {
-        if message.len() > self.packet_bytes_max {
-            return Err(SendError::TooLarge);
-        }
         let mut state = self.lock();
         let (state, at) = state.find(peer)?;
         let Some(lane) = &mut state.lanes[at] else { return Err(SendError::NotConnected) };
+        lane.fits(message.len())?;
         lane.admit(PacketKind::PureMessage, Way::Message, self.lane_bytes_max, waker)?;
         lane.messages.push(message);
         lane.announce(at, &mut state.ready);
@@ -143,13 +141,11 @@ impl Outbox {
         packet: &Packet,
         waker: Option<&Waker>,
     ) -> Result<(), SendError> {
-        if packet.body_bytes() > self.packet_bytes_max {
-            return Err(SendError::TooLarge);
-        }
         let mut state = self.lock();
         let (state, at) = state.find(peer)?;
         let Some(lane) = &mut state.lanes[at] else { return Err(SendError::NotConnected) };
         let way = way_of(packet);
+        lane.fits(packet.body_bytes())?;
         lane.admit(packet.kind(), way, self.lane_bytes_max, waker)?;
         let queue = lane.queue(way);
         queue.bytes += packet_bytes(packet);
@@ -159,19 +155,22 @@ impl Outbox {
     }
 
     /// A channel opened. If it takes over from another one to the same peer, what waits goes through it.
-    pub(crate) fn open(&self, peer: PeerId, conn: ConnId) {
+    /// Both sides take packets of up to `packet_bytes_max`.
+    pub(crate) fn open(&self, peer: PeerId, conn: ConnId, packet_bytes_max: usize) {
         let mut state = self.lock();
         let state = &mut *state;
         if let Some(&at) = state.by_peer.get(&peer)
             && let Some(lane) = &mut state.lanes[at]
         {
             lane.conn = conn;
+            lane.packet_bytes_max = packet_bytes_max;
             lane.closing = false;
             return;
         }
         let lane = Lane {
             peer,
             conn,
+            packet_bytes_max,
             messages: Queue::default(),
             bulk: Queue::default(),
             in_ready: false,
@@ -347,6 +346,10 @@ impl Lane {
         }
     }
 
+    fn fits(&self, body_bytes: usize) -> Result<(), SendError> {
+        if body_bytes > self.packet_bytes_max { Err(SendError::TooLarge) } else { Ok(()) }
+    }
+
     fn admit(
         &mut self,
         kind: PacketKind,
@@ -387,9 +390,9 @@ mod tests {
     const B: PeerId = PeerId([2; 32]);
 
     fn outbox() -> Outbox {
-        let outbox = Outbox::new(1000, 10_000);
-        outbox.open(A, ConnId(1));
-        outbox.open(B, ConnId(2));
+        let outbox = Outbox::new(1000);
+        outbox.open(A, ConnId(1), 10_000);
+        outbox.open(B, ConnId(2), 10_000);
         outbox
     }
 

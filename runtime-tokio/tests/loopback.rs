@@ -378,3 +378,13 @@ async fn a_stranger_that_says_nothing_is_let_go() {
         other => panic!("its socket is still open: {other:?}"),
     }
 }
+
+#[tokio::test]
+async fn a_packet_too_large_for_the_other_side_is_refused_at_once() {
+    let mut small = quiet();
+    small.limits.packet_bytes_max = 2000;
+    let [(a, _a_events), (b, mut b_events)] = pair(quiet(), small).await;
+    assert_eq!(a.send(b.id(), &[0; 2001]).await, Err(SendError::TooLarge));
+    a.send(b.id(), &numbered(0, 2000)).await.unwrap();
+    take_numbered(&mut b_events, 1).await;
+}

@@ -205,7 +205,7 @@ impl<R: Runtime> Loop<R> {
                 tracing::info!(
                     target: "p2pnet::peers", peer = %peer.short(), %at, ?direction, %trust, "connected"
                 );
-                self.shared.outbox.open(*peer, *conn);
+                self.shared.outbox.open(*peer, *conn, self.net.send_bytes_max(peer));
                 self.allow(peer, *trust);
                 if let Some(state) = self.conns.get_mut(conn) {
                     state.peer = Some(*peer);

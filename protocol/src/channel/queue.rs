@@ -66,7 +66,9 @@ impl MessageBatch {
         }
         let bytes = frame_bytes(message.len());
         if !self.packs.last().is_some_and(|pack| pack.fits(bytes)) {
-            self.packs.push(Pack::default());
+            // Who fills one pack fills the next as well.
+            let reserve = if self.packs.is_empty() { 0 } else { PACK_BYTES_MAX };
+            self.packs.push(Pack { frames: Vec::with_capacity(reserve), count: 0 });
         }
         if let Some(pack) = self.packs.last_mut() {
             pack.push(PacketKind::PureMessage, &[], message);

@@ -158,6 +158,13 @@ impl<C: Crypto> PeerNetwork<C> {
         link.map_or(0, |link| queue_max.saturating_sub(link.channel.queued_bytes()))
     }
 
+    /// The longest packet body, in bytes, that both this node and `peer` take; 0 without a channel.
+    pub fn send_bytes_max(&self, peer: &PeerId) -> usize {
+        let conn = self.book.get(peer).and_then(|known| known.conn);
+        let link = conn.and_then(|conn| self.conns.get(&conn)).and_then(|conn| conn.link());
+        link.map_or(0, |link| link.channel.packet_bytes_max())
+    }
+
     /// Turns an identity, an address or a prefix away from now on; channels that it covers end at once.
     ///
     /// # Errors
