@@ -359,6 +359,8 @@ impl<R: Runtime> Loop<R> {
         for _ in 0..ROUNDS_MAX {
             let Some(state) = self.conns.get_mut(&conn) else { return total };
             if state.chunk.is_empty() {
+                // Even empty it holds its buffer, which the core fills again only when nobody else does.
+                state.chunk = Bytes::new();
                 match self.net.poll_write(conn, WRITE_BYTES) {
                     Some(chunk) => state.chunk = chunk,
                     None => {
