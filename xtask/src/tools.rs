@@ -7,7 +7,7 @@ use crate::suite::{Findings, Run};
 const PROGRAMS: &[(&str, &str)] = &[
     ("ip", "iproute2"),
     ("nft", "nftables"),
-    ("tcpdump", "tcpdump"),
+    ("dumpcap", "tshark"),
     ("tshark", "tshark"),
     ("python3", "python3-minimal"),
     ("nsenter", "util-linux"),

@@ -1,4 +1,4 @@
-//! What really left an interface: tcpdump records it, tshark reads it.
+//! What really left an interface: dumpcap records it, tshark reads it.
 
 use crate::lan::{Host, Lab};
 use crate::shell::{Failure, Outcome, output_of};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 /// A running capture on one interface of one host.
 #[derive(Debug)]
 pub struct Capture {
-    tcpdump: Child,
+    recorder: Child,
     file: PathBuf,
 }
 
@@ -19,44 +19,34 @@ impl Capture {
     /// returns when it records.
     ///
     /// # Errors
-    /// If tcpdump is missing or refuses the filter.
+    /// If dumpcap is missing or refuses the filter.
     pub fn start(lab: &Lab, host: &Host, leg: usize, filter: &str) -> Outcome<Self> {
         let interface = host.interface(leg)?;
+        let own = host.hardware_address(leg)?;
         let file = lab.file(&format!("{}-{interface}.pcap", host.namespace().name()));
-        let mut tcpdump = host
-            .command("tcpdump")
-            // -Z: Debian's tcpdump would give up root before it opens the file.
-            .args([
-                "-Z",
-                "root",
-                "--immediate-mode",
-                "-U",
-                "-n",
-                "-Q",
-                "out",
-                "-i",
-                interface,
-                "-w",
-            ])
+        let mut recorder = host
+            // Part of tshark's package; unlike tcpdump it asks for no other user, who may not exist here.
+            .command("dumpcap")
+            .args(["-q", "-i", interface, "-f", &format!("ether src {own} and ({filter})"), "-w"])
             .arg(&file)
-            .arg(filter)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()?;
-        let stderr = tcpdump.stderr.take().ok_or_else(|| Failure::new("no standard error"))?;
+        let stderr = recorder.stderr.take().ok_or_else(|| Failure::new("no standard error"))?;
         let mut lines = BufReader::new(stderr).lines();
         let mut said = String::new();
         for line in lines.by_ref() {
             said += &line?;
-            if said.contains("listening on") {
-                // Keep the pipe open, or tcpdump dies of its last words.
+            // It names its file when the interface is open and the filter is set.
+            if said.contains("File: ") {
+                // Keep the pipe open, or it dies of its last words.
                 std::thread::spawn(move || lines.for_each(drop));
-                return Ok(Self { tcpdump, file });
+                return Ok(Self { recorder, file });
             }
         }
-        drop(tcpdump.wait());
-        Err(Failure::new(format!("tcpdump didn't start: {said}")))
+        drop(recorder.wait());
+        Err(Failure::new(format!("dumpcap didn't start: {said}")))
     }
 
     /// Stops recording and gives, for every packet, the tshark fields asked for (`udp.dstport`, `ip.dst`, ...).
@@ -64,14 +54,16 @@ impl Capture {
     /// # Errors
     /// If tshark is missing or doesn't know a field.
     pub fn finish(mut self, fields: &[&str]) -> Outcome<Vec<Vec<String>>> {
-        let pid = rustix::process::Pid::from_child(&self.tcpdump);
+        let pid = rustix::process::Pid::from_child(&self.recorder);
         rustix::process::kill_process(pid, rustix::process::Signal::INT)
-            .map_err(|error| Failure::new(format!("can't end tcpdump: {error}")))?;
+            .map_err(|error| Failure::new(format!("can't end dumpcap: {error}")))?;
         let deadline = Instant::now() + Duration::from_secs(5);
-        while self.tcpdump.try_wait()?.is_none() && Instant::now() < deadline {
+        while self.recorder.try_wait()?.is_none() && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(10));
         }
         let mut tshark = Command::new("tshark");
+        // A person's own settings must not change what it says.
+        tshark.env("HOME", self.file.with_extension("home")).env_remove("XDG_CONFIG_HOME");
         tshark.arg("-r").arg(&self.file).args(["-n", "-T", "fields", "-E", "separator=|"]);
         for field in fields {
             tshark.args(["-e", field]);
@@ -83,7 +75,7 @@ impl Capture {
 
 impl Drop for Capture {
     fn drop(&mut self) {
-        drop(self.tcpdump.kill());
-        drop(self.tcpdump.wait());
+        drop(self.recorder.kill());
+        drop(self.recorder.wait());
     }
 }

@@ -290,6 +290,20 @@ impl Host {
         self.leg(leg)?.v6.ok_or_else(|| Failure::new("this host has no IPv6 address there"))
     }
 
+    /// The hardware address of its interface number `leg`.
+    ///
+    /// # Errors
+    /// If it has no such interface.
+    pub fn hardware_address(&self, leg: usize) -> Outcome<String> {
+        let shown = self.namespace.ip_show(&["-o", "link", "show", self.interface(leg)?])?;
+        shown
+            .split_whitespace()
+            .skip_while(|word| *word != "link/ether")
+            .nth(1)
+            .map(str::to_owned)
+            .ok_or_else(|| Failure::new(format!("no hardware address in {shown}")))
+    }
+
     /// Pulls the plug of interface number `leg`: the host sees its carrier go.
     ///
     /// # Errors

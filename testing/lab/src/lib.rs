@@ -24,7 +24,7 @@
 //! | [`shell`] | running `ip`, `nft` and friends, with errors that say what was run |
 //! | [`netns`] | one namespace, deleted when dropped; leftovers of dead processes are swept |
 //! | [`lan`] | bridges, hosts, addresses, and what can go wrong with a wire |
-//! | [`capture`] | what really left an interface, by tcpdump and tshark |
+//! | [`capture`] | what really left an interface, by dumpcap and tshark |
 //! | [`events`] | the program's JSON lines with the moment each was read |
 //! | [`node`] | the program itself: start, command, kill, count descriptors |
 //! | [`scenario`] | the stories, each a function with a count, told short by the tests and in full by the `p2pnet-lab` program |

@@ -27,7 +27,7 @@ impl Namespace {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("{PREFIX}{}-{number}-{role}", std::process::id());
         run("ip", &["netns", "add", &name]).map_err(|failure| {
-            failure.during("a network namespace needs root (or `unshare -Urnm`)")
+            failure.during("a network namespace needs root (or a user namespace of one's own)")
         })?;
         let namespace = Self { name };
         namespace.ip("link set lo up")?;

@@ -38,7 +38,7 @@ impl NodeSpec {
         self
     }
 
-    /// Runs as an ordinary user without any capability.
+    /// Runs without any capability, and as an ordinary user where there is one.
     #[must_use]
     pub fn unprivileged(mut self) -> Self {
         self.unprivileged = true;
@@ -97,15 +97,15 @@ impl Node {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let program = program()?;
         let state = spec.state.clone().unwrap_or_else(|| lab.file(&format!("state{number}")));
-        if spec.unprivileged {
-            prepare_for_nobody(lab, &state)?;
-        }
+        let as_nobody = spec.unprivileged && prepare_for_nobody(lab, &state)?;
         let stderr = lab.file(&format!("stderr{number}"));
         // If this process is killed, the kernel ends the node too.
         let mut command = host.command("setpriv");
         command.args(["--pdeathsig", "KILL"]);
-        if spec.unprivileged {
+        if as_nobody {
             command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]);
+        }
+        if spec.unprivileged {
             command.args(["--bounding-set", "-all", "--inh-caps", "-all", "--no-new-privs"]);
         }
         command.arg("--").arg(program).args(["up", "--json", "--state"]).arg(&state);
@@ -377,14 +377,18 @@ fn without_settings(command: &mut Command) -> &mut Command {
     command.env_remove("XDG_STATE_HOME")
 }
 
-/// Makes `state` writable, and the way to it passable, for the user that unprivileged nodes run as.
-fn prepare_for_nobody(lab: &Lab, state: &Path) -> Outcome<()> {
+/// Makes `state` writable, and the way to it passable, for the user that unprivileged nodes run as; false if there is
+/// no other user, as in a user namespace of one's own, where a node without capabilities has to do.
+fn prepare_for_nobody(lab: &Lab, state: &Path) -> Outcome<bool> {
     use std::os::unix::fs::{PermissionsExt, chown};
     std::fs::set_permissions(lab.directory(), std::fs::Permissions::from_mode(0o711))?;
     std::fs::create_dir_all(state)?;
     std::fs::set_permissions(state, std::fs::Permissions::from_mode(0o700))?;
-    chown(state, Some(65534), Some(65534))?;
-    Ok(())
+    match chown(state, Some(65534), Some(65534)) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The program under test: `$P2PNET_BIN`, or else one built here and now, so that it is never stale.
