@@ -221,3 +221,21 @@ fn batches_and_single_messages_arrive_in_order() {
     world.settle();
     assert_eq!(world.messages(1), sent);
 }
+
+/// Who is told of a channel may send at once, and what it sends may come in one piece with the word that opens the
+/// channel: nothing of it is lost.
+#[test]
+fn what_comes_with_the_opening_word_is_heard() {
+    let mut labelled = quiet();
+    labelled.label = "answerer".into();
+    labelled.policies.incoming.trust_authenticated = true;
+    let mut world = World::new(vec![labelled.clone(), labelled]);
+    world.nodes[0].connect(world.now, address(1), None).unwrap();
+    // The answerer speaks before anything it has to say has left.
+    world.greets = Some((1, Packet::message("first words")));
+    world.settle();
+    assert_eq!(world.messages(0), ["first words"]);
+    assert_eq!(world.saw(0, |event| matches!(event, Event::PacketsRefused { .. })), 0);
+    assert_eq!(world.nodes[0].open_peers()[0].label, "answerer");
+    assert_eq!(world.nodes[1].open_peers()[0].label, "answerer");
+}

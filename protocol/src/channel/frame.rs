@@ -25,8 +25,8 @@ pub(crate) const SKIPPABLE: u8 = 0x80;
 /// The lane that packets of this kind go in.
 pub(crate) const fn lane_of(kind: PacketKind) -> Lane {
     match kind {
-        PacketKind::Identity | PacketKind::Disconnect | PacketKind::TrustStep => Lane::Control,
-        PacketKind::PureMessage | PacketKind::PeerGroup => Lane::Message,
+        PacketKind::Disconnect | PacketKind::TrustStep => Lane::Control,
+        PacketKind::PureMessage | PacketKind::PeerGroup | PacketKind::Identity => Lane::Message,
         PacketKind::DataTransmission => Lane::Bulk,
     }
 }

@@ -325,8 +325,9 @@ impl<C: Crypto> Channel<C> {
             }
             out.extend_from_slice(&signals);
         }
-        self.queue.fill(PLAIN_BYTES_MAX.saturating_sub(out.len().saturating_sub(start)), out);
-        if self.goodbye_due() {
+        let room = PLAIN_BYTES_MAX.saturating_sub(out.len().saturating_sub(start));
+        let complete = self.queue.fill(room, out);
+        if self.goodbye_due() && !complete {
             let packet = Packet::Disconnect(crate::wire::packet::DisconnectPacket {
                 reason: self.farewell.unwrap_or(DisconnectReason::Requested),
             });
@@ -376,17 +377,22 @@ impl<C: Crypto> Channel<C> {
         }
     }
 
-    /// Takes bytes from the stream, in whatever pieces they come. Decrypts in place.
+    /// Takes bytes from the stream, in whatever pieces they come, and decrypts in place. Gives how many it took: fewer
+    /// than all only after an [`Opened`](ChannelEffect::Opened), which the node must see before the rest.
     pub(crate) fn on_stream(
         &mut self,
         crypto: &C,
         now: Instant,
         mut bytes: &mut [u8],
         effects: &mut Vec<ChannelEffect>,
-    ) -> Result<(), Violation> {
-        self.counts.bytes_received = self.counts.bytes_received.saturating_add(bytes.len() as u64);
+    ) -> Result<usize, Violation> {
+        let before = bytes.len();
         self.last_heard = now;
         while !bytes.is_empty() {
+            // What follows an open frame is judged by what the node makes of it.
+            if matches!(effects.last(), Some(ChannelEffect::Opened(_))) {
+                break;
+            }
             if self.partial.is_empty()
                 && let Some(length) = record_length(bytes)?
                 && bytes.len() >= length
@@ -409,7 +415,9 @@ impl<C: Crypto> Channel<C> {
                 self.partial = record;
             }
         }
-        Ok(())
+        let used = before.saturating_sub(bytes.len());
+        self.counts.bytes_received = self.counts.bytes_received.saturating_add(used as u64);
+        Ok(used)
     }
 
     fn on_record(
@@ -428,6 +436,9 @@ impl<C: Crypto> Channel<C> {
             let Some(kind) = PacketKind::from_wire(frame.kind) else {
                 self.end_run(now, plain, &mut run, effects);
                 self.on_frame(now, frame, effects)?;
+                if frame.kind == frame::OPEN && !from.is_empty() {
+                    return Err(Violation::Unexpected("frame after the open frame"));
+                }
                 continue;
             };
             check_body(kind, frame.body)?;
@@ -475,8 +486,8 @@ impl<C: Crypto> Channel<C> {
         }
         self.last_payload = now;
         self.counts.packets_received = self.counts.packets_received.saturating_add(run.count);
-        if kind == PacketKind::PeerGroup {
-            self.tell_peer_groups(frames, effects);
+        if matches!(kind, PacketKind::PeerGroup | PacketKind::Identity) {
+            tell_node(kind, frames, effects);
         }
         let received = Received::frames(self.peer, self.conn, kind, lane_of(kind), frames);
         effects.push(ChannelEffect::Received(received));
@@ -484,16 +495,6 @@ impl<C: Crypto> Channel<C> {
 
     fn may_deliver(&self, kind: PacketKind) -> bool {
         self.passes.has(kind) && self.farewell.is_none() && !self.parted
-    }
-
-    fn tell_peer_groups(&self, frames: &[u8], effects: &mut Vec<ChannelEffect>) {
-        let mut from = Reader::new(frames);
-        while let Ok(Some(frame)) = Frame::next(&mut from) {
-            let body = Bytes::copy_from_slice(frame.body);
-            if let Ok(Packet::PeerGroup(group)) = Packet::decode(PacketKind::PeerGroup, &body) {
-                effects.push(ChannelEffect::PeerGroup(group));
-            }
-        }
     }
 
     fn on_control_packet(
@@ -516,9 +517,6 @@ impl<C: Crypto> Channel<C> {
         }
         self.last_payload = now;
         self.counts.packets_received = self.counts.packets_received.saturating_add(1);
-        if let Packet::Identity(packet) = packet {
-            effects.push(ChannelEffect::Identity(packet));
-        }
         let bytes = u32::try_from(frame.bytes).unwrap_or(u32::MAX);
         self.control_held = self.control_held.saturating_add(u64::from(bytes));
         if self.control_held > CONTROL_WINDOW_BYTES {
@@ -633,6 +631,18 @@ impl<C: Crypto> Channel<C> {
         let received = Received::whole(self.peer, self.conn, whole.kind, lane, whole.cost, body);
         effects.push(ChannelEffect::Received(received));
         Ok(())
+    }
+}
+
+/// Packets that the node itself acts on, beside the application.
+fn tell_node(kind: PacketKind, frames: &[u8], effects: &mut Vec<ChannelEffect>) {
+    let mut from = Reader::new(frames);
+    while let Ok(Some(frame)) = Frame::next(&mut from) {
+        match Packet::decode(kind, &Bytes::copy_from_slice(frame.body)) {
+            Ok(Packet::PeerGroup(group)) => effects.push(ChannelEffect::PeerGroup(group)),
+            Ok(Packet::Identity(identity)) => effects.push(ChannelEffect::Identity(identity)),
+            _ => {}
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What waits to be sent on one channel: control first, then messages, then bulk, each lane in order.
 
-use super::frame::{FIRST, NEXT, lane_of, put_first};
+use super::frame::{FIRST, NEXT, OPEN, lane_of, put_first};
 use super::record::PLAIN_BYTES_MAX;
 use crate::config::Lane;
 use crate::wire::codec::{Reader, put_varint, varint_len};
@@ -207,15 +207,20 @@ impl SendQueue {
         }
     }
 
-    /// Appends frames to a record with `room` bytes left.
-    pub(crate) fn fill(&mut self, mut room: usize, out: &mut BytesMut) {
+    /// Appends frames to a record with `room` bytes left. True if nothing may follow in this record: an open frame is
+    /// the last of its own, since what follows it is judged by what it changes.
+    pub(crate) fn fill(&mut self, mut room: usize, out: &mut BytesMut) -> bool {
         while let Some(frame) = self.control.front() {
             if frame.len() > room {
-                return;
+                return false;
             }
             out.extend_from_slice(frame);
             room = room.saturating_sub(frame.len());
+            let ends = frame.first() == Some(&OPEN);
             self.control.pop_front();
+            if ends {
+                return true;
+            }
         }
         let before = out.len();
         for lane in [&mut self.message, &mut self.bulk] {
@@ -225,9 +230,10 @@ impl SendQueue {
             self.packets = self.packets.saturating_sub(done.packets);
             // Bulk may use what is left, but only when no message waits for room or credit of its own record.
             if !lane.items.is_empty() && lane.is_ready() {
-                return;
+                return false;
             }
         }
+        false
     }
 }
 

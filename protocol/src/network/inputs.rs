@@ -61,23 +61,25 @@ impl<C: Crypto> PeerNetwork<C> {
     }
 
     fn handle_channel_bytes(&mut self, conn: ConnId, bytes: &mut [u8]) {
-        let Some(link) = self.conns.get_mut(&conn).and_then(|connection| connection.link_mut())
-        else {
-            return;
-        };
-        let mut effects = mem::take(&mut self.effects);
-        let result = link.channel.on_stream(&self.crypto, self.cx.now, bytes, &mut effects);
-        for effect in effects.drain(..) {
-            self.on_channel_effect(conn, effect);
-        }
-        self.effects = effects;
-        match result {
-            Ok(()) => {
-                self.check_rate(conn);
-                self.announce_write(conn);
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let Some(link) = self.conns.get_mut(&conn).and_then(|connection| connection.link_mut())
+            else {
+                return;
+            };
+            let mut effects = mem::take(&mut self.effects);
+            let result = link.channel.on_stream(&self.crypto, self.cx.now, rest, &mut effects);
+            for effect in effects.drain(..) {
+                self.on_channel_effect(conn, effect);
             }
-            Err(violation) => self.on_violation(conn, violation),
+            self.effects = effects;
+            match result {
+                Ok(used) => rest = rest.get_mut(used..).unwrap_or_default(),
+                Err(violation) => return self.on_violation(conn, violation),
+            }
         }
+        self.check_rate(conn);
+        self.announce_write(conn);
     }
 
     /// A stream ended or broke, or a dial failed.

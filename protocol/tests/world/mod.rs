@@ -32,6 +32,8 @@ pub struct World {
     pub cut: bool,
     /// Nodes that don't give credit back.
     pub deaf: Vec<bool>,
+    /// This node greets whoever it hears is connected, before its bytes are carried.
+    pub greets: Option<(usize, Packet)>,
     streams: Vec<Stream>,
     stream_of: BTreeMap<(usize, ConnId), (usize, usize)>,
     datagrams: VecDeque<(usize, Transmit)>,
@@ -53,6 +55,7 @@ impl World {
             pieces: Pieces::Whole,
             cut: false,
             deaf: Vec::new(),
+            greets: None,
             streams: Vec::new(),
             stream_of: BTreeMap::new(),
             datagrams: VecDeque::new(),
@@ -142,6 +145,12 @@ impl World {
                 {
                     let (conn, lane, bytes) = (received.conn, received.lane, received.bytes);
                     self.nodes[index].consumed(self.now, conn, lane, bytes);
+                }
+                if let (Event::PeerConnected { peer, .. }, Some((greeter, packet))) =
+                    (&event, &self.greets)
+                    && *greeter == index
+                {
+                    self.nodes[index].send(self.now, peer, packet).unwrap();
                 }
                 self.events[index].push(event);
             }
