@@ -284,6 +284,9 @@ impl LaneQueue {
                 usize::try_from(self.credit.saturating_sub(self.sent)).unwrap_or(usize::MAX);
             let left = room.saturating_sub(before.saturating_sub(start)).min(credit);
             let finished = match item {
+                // A pack is cut where the record or the credit begins with it, and not for the few bytes that the one
+                // before it left over: cutting moves all that stays.
+                Item::Pack(pack) if before > start && pack.frames.len() > left => break,
                 Item::Pack(pack) => fill_pack(pack, left, out, &mut done),
                 Item::Large { kind, head, payload, sent } => {
                     fill_large(*kind, head, payload, sent, left, out, &mut done)
