@@ -239,3 +239,15 @@ fn what_comes_with_the_opening_word_is_heard() {
     assert_eq!(world.nodes[0].open_peers()[0].label, "answerer");
     assert_eq!(world.nodes[1].open_peers()[0].label, "answerer");
 }
+
+/// The bound on automatic channels is about the LAN: a hub keeps everybody who dialled it by address.
+#[test]
+fn a_hub_keeps_everybody_who_dialled_it() {
+    let mut config = quiet();
+    config.limits.channels_auto_max = 1;
+    let mut world = World::new(vec![config; 25]);
+    for index in 1..25 {
+        world.join(index, 0);
+    }
+    assert_eq!(world.connected(0).len(), 24);
+}

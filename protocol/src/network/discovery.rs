@@ -53,7 +53,7 @@ impl<C: Crypto> PeerNetwork<C> {
             Heard::Candidate { peer, at, new, .. } => self.on_candidate(peer, at, new),
             Heard::Present { peer, new, .. } => {
                 if new && !self.lists.is_blocked(Some(&peer), Some(from.ip())) {
-                    self.book.hear(self.cx.now, peer);
+                    self.book.hear(self.cx.now, peer).0.on_lan = true;
                 }
             }
             Heard::Repeated | Heard::Own | Heard::Refused(_) => {}
@@ -69,6 +69,7 @@ impl<C: Crypto> PeerNetwork<C> {
         let now = self.cx.now;
         let (known, new) = self.book.hear(now, peer);
         let moved = known.add_address(at);
+        known.on_lan = true;
         if started {
             known.hold_until = None;
             known.attempts = 0;
@@ -159,14 +160,18 @@ impl<C: Crypto> PeerNetwork<C> {
     }
 
     /// Keeps the automatic channels within their bound: with one too many, the least dear one goes.
+    /// Only channels between hosts of one LAN can be automatic: who was dialled by address is not counted.
     pub(super) fn trim_automatic(&mut self, newest: ConnId) {
         let accepted_max = self.lan.accepted_max() as usize;
+        if self.conns.len() <= accepted_max {
+            return;
+        }
         let automatic = self.conns.iter().filter_map(|(conn, connection)| {
             let link = connection.link()?;
             let peer = link.channel.peer;
-            let manual =
-                connection.manual || self.book.get(&peer).is_some_and(|known| known.manual);
-            (!manual && link.stage != Stage::Closing).then_some((*conn, peer))
+            let known = self.book.get(&peer)?;
+            let automatic = known.on_lan && !known.manual && !connection.manual;
+            (automatic && link.stage != Stage::Closing).then_some((*conn, peer))
         });
         let automatic: Vec<_> = automatic.collect();
         if automatic.len() <= accepted_max {

@@ -24,6 +24,8 @@ pub(crate) struct Known {
     pub(crate) manual: bool,
     /// Discovery asked for this peer: likewise.
     pub(crate) automatic: bool,
+    /// Its beacons were heard: it is on the LAN, and a channel to it may be an automatic one from either side.
+    pub(crate) on_lan: bool,
     /// Dials that failed in a row.
     pub(crate) attempts: u32,
     pub(crate) redial: Option<TimerKey>,
@@ -44,6 +46,7 @@ impl Known {
             dialing: None,
             manual: false,
             automatic: false,
+            on_lan: false,
             attempts: 0,
             redial: None,
             dialed: None,
