@@ -7,11 +7,26 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+/// Sends the frame that ends a capture: of an EtherType for local experiments (IEEE 802, clause 9.2.3), so that no
+/// host answers it.
+const MARK: &str = "
+import socket, sys
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+s.bind((sys.argv[1], 0))
+own = s.getsockname()[4]
+s.send(own + own + bytes.fromhex('88b5') + sys.argv[2].encode().ljust(46))
+";
+
+/// What the ending frame carries, to be looked for in the file.
+const MARKED: &str = "p2pnet-lab: here the capture ends";
+
 /// A running capture on one interface of one host.
 #[derive(Debug)]
 pub struct Capture {
     recorder: Child,
     file: PathBuf,
+    /// Sends the ending frame.
+    mark: Command,
 }
 
 impl Capture {
@@ -24,10 +39,13 @@ impl Capture {
         let interface = host.interface(leg)?;
         let own = host.hardware_address(leg)?;
         let file = lab.file(&format!("{}-{interface}.pcap", host.namespace().name()));
+        let filter = format!("ether src {own} and (({filter}) or ether proto 0x88b5)");
+        let mut mark = host.command("python3");
+        mark.args(["-c", MARK, interface, MARKED]);
         let mut recorder = host
             // Part of tshark's package; unlike tcpdump it asks for no other user, who may not exist here.
             .command("dumpcap")
-            .args(["-q", "-i", interface, "-f", &format!("ether src {own} and ({filter})"), "-w"])
+            .args(["-q", "-i", interface, "-f", &filter, "-w"])
             .arg(&file)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -42,7 +60,7 @@ impl Capture {
             if said.contains("File: ") {
                 // Keep the pipe open, or it dies of its last words.
                 std::thread::spawn(move || lines.for_each(drop));
-                return Ok(Self { recorder, file });
+                return Ok(Self { recorder, file, mark });
             }
         }
         drop(recorder.wait());
@@ -51,9 +69,20 @@ impl Capture {
 
     /// Stops recording and gives, for every packet, the tshark fields asked for (`udp.dstport`, `ip.dst`, ...).
     ///
+    /// The kernel hands packets over in blocks, up to a quarter of a second late, and what it still holds is lost when
+    /// the recorder stops. So a last frame is sent and waited for: what left before it is in the file.
+    ///
     /// # Errors
-    /// If tshark is missing or doesn't know a field.
+    /// If the last frame isn't recorded within 10 s, if tshark is missing or doesn't know a field.
     pub fn finish(mut self, fields: &[&str]) -> Outcome<Vec<Vec<String>>> {
+        output_of(&mut self.mark)?;
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !std::fs::read(&self.file)?.windows(MARKED.len()).any(|at| at == MARKED.as_bytes()) {
+            if Instant::now() > deadline {
+                return Err(Failure::new("the capture never saw its last frame"));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
         let pid = rustix::process::Pid::from_child(&self.recorder);
         rustix::process::kill_process(pid, rustix::process::Signal::INT)
             .map_err(|error| Failure::new(format!("can't end dumpcap: {error}")))?;
@@ -65,6 +94,7 @@ impl Capture {
         // A person's own settings must not change what it says.
         tshark.env("HOME", self.file.with_extension("home")).env_remove("XDG_CONFIG_HOME");
         tshark.arg("-r").arg(&self.file).args(["-n", "-T", "fields", "-E", "separator=|"]);
+        tshark.args(["-Y", "eth.type != 0x88b5"]);
         for field in fields {
             tshark.args(["-e", field]);
         }

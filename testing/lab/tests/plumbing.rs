@@ -181,7 +181,6 @@ fn a_capture_sees_what_leaves() -> Outcome<()> {
     for kind in ALL_KINDS {
         assert!(a.command("python3").args(["-c", SAY, kind]).status()?.success());
     }
-    std::thread::sleep(Duration::from_millis(200));
     let seen = capture.finish(&["ip.dst", "ipv6.dst", "udp.dstport"])?;
     for kind in ALL_KINDS {
         let column = usize::from(kind.contains(':'));
