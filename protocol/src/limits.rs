@@ -176,6 +176,8 @@ impl Limits {
             times(self.blocked_max, BLOCK_BYTES),
             times(self.routines_max, ROUTINE_BYTES),
             times(self.outputs_max, OUTPUT_BYTES),
+            // Payload memory that is kept to be used again.
+            u64::from(self.bulk_window_bytes),
         ]
         .into_iter()
         .fold(FIXED_BYTES, u64::saturating_add)

@@ -15,8 +15,9 @@ mod views;
 
 pub use views::{ChannelStats, PeerState, PeerView, RoutineView, Stats};
 
+use crate::channel::bodies::Bodies;
 use crate::channel::handshake::Me;
-use crate::channel::open::ChannelEffect;
+use crate::channel::open::Heard;
 use crate::config::Config;
 use crate::crypto::Crypto;
 use crate::discovery::lan::Lan;
@@ -68,7 +69,7 @@ pub struct PeerNetwork<C: Crypto> {
     wall: Option<(UnixTime, Instant)>,
     stats: Stats,
     failures: Failures,
-    effects: Vec<ChannelEffect>,
+    heard: Heard,
     chunk: BytesMut,
     shutting_down: bool,
 }
@@ -130,7 +131,10 @@ impl<C: Crypto> PeerNetwork<C> {
             wall: None,
             stats: Stats::default(),
             failures: Failures::default(),
-            effects: Vec::new(),
+            heard: Heard {
+                effects: Vec::new(),
+                bodies: Bodies::new(limits.bulk_window_bytes as usize),
+            },
             chunk: BytesMut::new(),
             shutting_down: false,
             crypto,

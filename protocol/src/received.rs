@@ -41,17 +41,10 @@ impl Received {
         conn: ConnId,
         kind: PacketKind,
         lane: Lane,
-        run: &[u8],
+        run: Bytes,
     ) -> Self {
         let bytes = u32::try_from(run.len()).unwrap_or(u32::MAX);
-        Self {
-            peer,
-            conn,
-            kind,
-            lane,
-            bytes,
-            packets: Packets::Frames(Bytes::copy_from_slice(run)),
-        }
+        Self { peer, conn, kind, lane, bytes, packets: Packets::Frames(run) }
     }
 
     /// One packet that came in parts and counts for `bytes`.
@@ -106,7 +99,7 @@ mod tests {
             put_frame(&mut run, PacketKind::PureMessage.to_wire(), text);
         }
         let kind = PacketKind::PureMessage;
-        let batch = Received::frames(PeerId([1; 32]), ConnId(1), kind, Lane::Message, &run);
+        let batch = Received::frames(PeerId([1; 32]), ConnId(1), kind, Lane::Message, run.into());
         let texts: Vec<_> = batch.map(|packet| packet.payload().cloned().unwrap()).collect();
         assert_eq!(texts, [&b"one"[..], b"", b"three"]);
     }

@@ -153,7 +153,11 @@ impl Round {
     }
 }
 
-fn measure(entry: &Entry, job: Job) -> io::Result<Sample> {
+/// Does one job by one peer: the client in this process, the server in another.
+///
+/// # Errors
+/// If a process can't be started, or a connection breaks.
+pub fn measure(entry: &Entry, job: Job) -> io::Result<Sample> {
     let failed =
         |error: io::Error| io::Error::new(error.kind(), format!("{} {job}: {error}", entry.name));
     let peer = (entry.make)();

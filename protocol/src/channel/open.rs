@@ -1,5 +1,6 @@
 //! An open channel: records in and out, lanes, credit, signs of life. It knows one stream and nothing of the node.
 
+use super::bodies::Bodies;
 use super::frame::{self, Frame, Open, lane_of};
 use super::queue::{MessageBatch, SendQueue};
 use super::record::{HEADER_BYTES, Half, PLAIN_BYTES_MAX, RECORD_BYTES_MAX, TAG_BYTES};
@@ -34,6 +35,13 @@ pub(crate) enum ChannelEffect {
     Goodbye(DisconnectReason),
     /// The first ping was answered, or a later one: the round trip took so long.
     RoundTrip,
+}
+
+/// What came of bytes, and the memory that payloads are put in.
+#[derive(Debug)]
+pub(crate) struct Heard {
+    pub(crate) effects: Vec<ChannelEffect>,
+    pub(crate) bodies: Bodies,
 }
 
 /// Control packets have no credit of their own, so this much of them may wait for the application, and no more.
@@ -73,7 +81,7 @@ pub(crate) struct Counts {
 struct Assembly {
     kind: PacketKind,
     total: usize,
-    body: Vec<u8>,
+    body: BytesMut,
     cost: u32,
 }
 
@@ -384,13 +392,13 @@ impl<C: Crypto> Channel<C> {
         crypto: &C,
         now: Instant,
         mut bytes: &mut [u8],
-        effects: &mut Vec<ChannelEffect>,
+        out: &mut Heard,
     ) -> Result<usize, Violation> {
         let before = bytes.len();
         self.last_heard = now;
         while !bytes.is_empty() {
             // What follows an open frame is judged by what the node makes of it.
-            if matches!(effects.last(), Some(ChannelEffect::Opened(_))) {
+            if matches!(out.effects.last(), Some(ChannelEffect::Opened(_))) {
                 break;
             }
             if self.partial.is_empty()
@@ -399,7 +407,7 @@ impl<C: Crypto> Channel<C> {
             {
                 let (record, rest) = bytes.split_at_mut_checked(length).unwrap_or_default();
                 bytes = rest;
-                self.on_record(crypto, now, record, effects)?;
+                self.on_record(crypto, now, record, out)?;
                 continue;
             }
             // A record that comes in pieces is put together here; only this case copies.
@@ -410,7 +418,7 @@ impl<C: Crypto> Channel<C> {
             bytes = rest;
             if record_length(&self.partial)? == Some(self.partial.len()) {
                 let mut record = mem::take(&mut self.partial);
-                self.on_record(crypto, now, &mut record, effects)?;
+                self.on_record(crypto, now, &mut record, out)?;
                 record.clear();
                 self.partial = record;
             }
@@ -425,7 +433,7 @@ impl<C: Crypto> Channel<C> {
         crypto: &C,
         now: Instant,
         record: &mut [u8],
-        effects: &mut Vec<ChannelEffect>,
+        out: &mut Heard,
     ) -> Result<(), Violation> {
         let body = record.get_mut(HEADER_BYTES..).unwrap_or_default();
         let plain = self.open.open(crypto, body).map_err(|_| Violation::BadTag)?;
@@ -434,8 +442,8 @@ impl<C: Crypto> Channel<C> {
         let mut run = Run::default();
         while let Some(frame) = Frame::next(&mut from)? {
             let Some(kind) = PacketKind::from_wire(frame.kind) else {
-                self.end_run(now, plain, &mut run, effects);
-                self.on_frame(now, frame, effects)?;
+                self.end_run(now, plain, &mut run, out);
+                self.on_frame(now, frame, out)?;
                 if frame.kind == frame::OPEN && !from.is_empty() {
                     return Err(Violation::Unexpected("frame after the open frame"));
                 }
@@ -444,12 +452,12 @@ impl<C: Crypto> Channel<C> {
             check_body(kind, frame.body)?;
             let end = plain.len().saturating_sub(from.rest().len());
             if lane_of(kind) == Lane::Control {
-                self.end_run(now, plain, &mut run, effects);
-                self.on_control_packet(now, kind, frame, effects)?;
+                self.end_run(now, plain, &mut run, out);
+                self.on_control_packet(now, kind, frame, out)?;
             } else {
                 self.lane(kind).take(frame.bytes)?;
                 if run.kind != Some(kind) {
-                    self.end_run(now, plain, &mut run, effects);
+                    self.end_run(now, plain, &mut run, out);
                     run = Run {
                         kind: Some(kind),
                         start: end.saturating_sub(frame.bytes),
@@ -461,7 +469,7 @@ impl<C: Crypto> Channel<C> {
                 run.count = run.count.saturating_add(1);
             }
         }
-        self.end_run(now, plain, &mut run, effects);
+        self.end_run(now, plain, &mut run, out);
         Ok(())
     }
 
@@ -470,27 +478,24 @@ impl<C: Crypto> Channel<C> {
     }
 
     /// Hands over the packets of one kind that stood in a row, or turns them away.
-    fn end_run(
-        &mut self,
-        now: Instant,
-        plain: &[u8],
-        run: &mut Run,
-        effects: &mut Vec<ChannelEffect>,
-    ) {
+    fn end_run(&mut self, now: Instant, plain: &[u8], run: &mut Run, out: &mut Heard) {
         let Some(kind) = run.kind.take() else { return };
         let frames = plain.get(run.start..run.end).unwrap_or_default();
         if !self.may_deliver(kind) {
             self.lane(kind).release(frames.len() as u64);
-            effects.push(ChannelEffect::Refused { kind, count: run.count });
+            out.effects.push(ChannelEffect::Refused { kind, count: run.count });
             return;
         }
         self.last_payload = now;
         self.counts.packets_received = self.counts.packets_received.saturating_add(run.count);
         if matches!(kind, PacketKind::PeerGroup | PacketKind::Identity) {
-            tell_node(kind, frames, effects);
+            tell_node(kind, frames, &mut out.effects);
         }
+        let mut body = out.bodies.take(frames.len());
+        body.extend_from_slice(frames);
+        let frames = out.bodies.lend(body);
         let received = Received::frames(self.peer, self.conn, kind, lane_of(kind), frames);
-        effects.push(ChannelEffect::Received(received));
+        out.effects.push(ChannelEffect::Received(received));
     }
 
     fn may_deliver(&self, kind: PacketKind) -> bool {
@@ -502,17 +507,17 @@ impl<C: Crypto> Channel<C> {
         now: Instant,
         kind: PacketKind,
         frame: Frame<'_>,
-        effects: &mut Vec<ChannelEffect>,
+        out: &mut Heard,
     ) -> Result<(), Violation> {
         let body = Bytes::copy_from_slice(frame.body);
         let packet = Packet::decode(kind, &body)?;
         if let Packet::Disconnect(packet) = packet {
             self.parted = true;
-            effects.push(ChannelEffect::Goodbye(packet.reason));
+            out.effects.push(ChannelEffect::Goodbye(packet.reason));
             return Ok(());
         }
         if !self.may_deliver(kind) {
-            effects.push(ChannelEffect::Refused { kind, count: 1 });
+            out.effects.push(ChannelEffect::Refused { kind, count: 1 });
             return Ok(());
         }
         self.last_payload = now;
@@ -523,7 +528,7 @@ impl<C: Crypto> Channel<C> {
             return Err(Violation::CreditExceeded(Lane::Control));
         }
         let received = Received::whole(self.peer, self.conn, kind, Lane::Control, bytes, body);
-        effects.push(ChannelEffect::Received(received));
+        out.effects.push(ChannelEffect::Received(received));
         Ok(())
     }
 
@@ -531,7 +536,7 @@ impl<C: Crypto> Channel<C> {
         &mut self,
         now: Instant,
         frame: Frame<'_>,
-        effects: &mut Vec<ChannelEffect>,
+        out: &mut Heard,
     ) -> Result<(), Violation> {
         match frame.kind {
             frame::PING => self.pong = Some(frame::parse_ping(frame.body)?),
@@ -541,7 +546,7 @@ impl<C: Crypto> Channel<C> {
                     && sent == number
                 {
                     self.round_trip = Some(now.since(at));
-                    effects.push(ChannelEffect::RoundTrip);
+                    out.effects.push(ChannelEffect::RoundTrip);
                 }
             }
             frame::CREDIT => {
@@ -556,17 +561,17 @@ impl<C: Crypto> Channel<C> {
                 self.peer_packet_bytes_max = (open.packet_bytes_max as usize).max(1);
                 self.queue.on_credit(Lane::Message, u64::from(open.message_credit));
                 self.queue.on_credit(Lane::Bulk, u64::from(open.bulk_credit));
-                effects.push(ChannelEffect::Opened(open));
+                out.effects.push(ChannelEffect::Opened(open));
             }
-            frame::FIRST => self.on_first(frame)?,
-            frame::NEXT => self.on_next(now, frame, effects)?,
+            frame::FIRST => self.on_first(frame, &mut out.bodies)?,
+            frame::NEXT => self.on_next(now, frame, out)?,
             kind if kind >= frame::SKIPPABLE => {}
             kind => return Err(Violation::UnknownPacket(kind)),
         }
         Ok(())
     }
 
-    fn on_first(&mut self, frame: Frame<'_>) -> Result<(), Violation> {
+    fn on_first(&mut self, frame: Frame<'_>, bodies: &mut Bodies) -> Result<(), Violation> {
         let (kind, total, part) = frame::parse_first(frame.body)?;
         let total = total as usize;
         if total > self.packet_bytes_max {
@@ -580,7 +585,7 @@ impl<C: Crypto> Channel<C> {
         if lane.assembly.is_some() {
             return Err(Violation::Unexpected("first part within a packet"));
         }
-        let mut body = Vec::with_capacity(total);
+        let mut body = bodies.take(total);
         body.extend_from_slice(part);
         let cost = u32::try_from(frame.bytes).unwrap_or(u32::MAX);
         lane.assembly = Some(Assembly { kind, total, body, cost });
@@ -591,7 +596,7 @@ impl<C: Crypto> Channel<C> {
         &mut self,
         now: Instant,
         frame: Frame<'_>,
-        effects: &mut Vec<ChannelEffect>,
+        out: &mut Heard,
     ) -> Result<(), Violation> {
         let (number, part) = frame.body.split_first().ok_or(Malformed("next part"))?;
         let lane = match number {
@@ -616,20 +621,20 @@ impl<C: Crypto> Channel<C> {
         check_body(whole.kind, &whole.body)?;
         if !self.may_deliver(whole.kind) {
             self.lane(whole.kind).release(u64::from(whole.cost));
-            effects.push(ChannelEffect::Refused { kind: whole.kind, count: 1 });
+            out.effects.push(ChannelEffect::Refused { kind: whole.kind, count: 1 });
             return Ok(());
         }
         self.last_payload = now;
         self.counts.packets_received = self.counts.packets_received.saturating_add(1);
-        let body = Bytes::from(whole.body);
+        let body = out.bodies.lend(whole.body);
         if whole.kind == PacketKind::PeerGroup
             && let Ok(Packet::PeerGroup(group)) = Packet::decode(whole.kind, &body)
         {
-            effects.push(ChannelEffect::PeerGroup(group));
+            out.effects.push(ChannelEffect::PeerGroup(group));
         }
         let lane = lane_of(whole.kind);
         let received = Received::whole(self.peer, self.conn, whole.kind, lane, whole.cost, body);
-        effects.push(ChannelEffect::Received(received));
+        out.effects.push(ChannelEffect::Received(received));
         Ok(())
     }
 }

@@ -22,7 +22,7 @@ fn received(packets: &[Packet]) -> Event {
         run.push(kind.to_wire());
         put_prefixed(&mut run, &packet.encode());
     }
-    Event::Received(Received::frames(PEER, CONN, kind, Lane::Message, &run))
+    Event::Received(Received::frames(PEER, CONN, kind, Lane::Message, run.into()))
 }
 
 fn step(message: &'static [u8]) -> Event {

@@ -275,6 +275,7 @@ impl<C: Crypto> PeerNetwork<C> {
 
     /// Asks a silent peer for a sign of life, and gives up on one that gave none for too long.
     pub(super) fn on_keep_alive(&mut self, conn: ConnId) {
+        self.heard.bodies.rest();
         let (now, timing) = (self.cx.now, self.cx.timing);
         let Some(link) = self.link_mut(conn) else { return };
         link.channel.trim();

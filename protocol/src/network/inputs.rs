@@ -67,12 +67,13 @@ impl<C: Crypto> PeerNetwork<C> {
             else {
                 return;
             };
-            let mut effects = mem::take(&mut self.effects);
-            let result = link.channel.on_stream(&self.crypto, self.cx.now, rest, &mut effects);
+            let heard = &mut self.heard;
+            let result = link.channel.on_stream(&self.crypto, self.cx.now, rest, heard);
+            let mut effects = mem::take(&mut heard.effects);
             for effect in effects.drain(..) {
                 self.on_channel_effect(conn, effect);
             }
-            self.effects = effects;
+            self.heard.effects = effects;
             match result {
                 Ok(used) => rest = rest.get_mut(used..).unwrap_or_default(),
                 Err(violation) => return self.on_violation(conn, violation),
