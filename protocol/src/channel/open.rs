@@ -661,6 +661,7 @@ struct Run {
 }
 
 /// Refuses a body that is no packet of its kind, without building the packet where that can be told at a glance.
+#[inline]
 fn check_body(kind: PacketKind, body: &[u8]) -> Result<(), Malformed> {
     match kind {
         PacketKind::PureMessage | PacketKind::TrustStep => Ok(()),

@@ -165,20 +165,22 @@ impl SendQueue {
         let kind = packet.kind();
         let mut head = Vec::new();
         packet.encode_head(&mut head);
-        let payload = packet.payload().cloned().unwrap_or_default();
-        let body = head.len().saturating_add(payload.len());
+        let payload = packet.payload();
+        let bytes = payload.map_or(&[][..], |payload| payload);
+        let body = head.len().saturating_add(bytes.len());
         if lane_of(kind) == Lane::Control {
             let mut pack = Pack::default();
-            pack.push(kind, &head, &payload);
+            pack.push(kind, &head, bytes);
             return self.push_control(pack.frames);
         }
         self.bytes = self.bytes.saturating_add(frame_bytes(body));
         self.packets = self.packets.saturating_add(1);
         let lane = if lane_of(kind) == Lane::Bulk { &mut self.bulk } else { &mut self.message };
         if body > SMALL_BYTES_MAX {
+            let payload = payload.cloned().unwrap_or_default();
             lane.items.push_back(Item::Large { kind, head, payload, sent: 0 });
         } else {
-            lane.pack(kind, &head, &payload);
+            lane.pack(kind, &head, bytes);
         }
     }
 

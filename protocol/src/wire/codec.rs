@@ -42,6 +42,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`Malformed`] if fewer are left.
+    #[inline]
     pub fn take(&mut self, count: usize, what: &'static str) -> Result<&'a [u8], Malformed> {
         let (head, tail) = self.0.split_at_checked(count).ok_or(Malformed(what))?;
         self.0 = tail;
@@ -52,6 +53,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`Malformed`] if fewer are left.
+    #[inline]
     pub fn array<const N: usize>(&mut self, what: &'static str) -> Result<[u8; N], Malformed> {
         let (head, tail) = self.0.split_first_chunk().ok_or(Malformed(what))?;
         self.0 = tail;
@@ -62,6 +64,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`Malformed`] at the end.
+    #[inline]
     pub fn u8(&mut self, what: &'static str) -> Result<u8, Malformed> {
         self.array::<1>(what).map(|[byte]| byte)
     }
@@ -94,6 +97,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`Malformed`] if it is cut short, too large, or longer than it need be.
+    #[inline]
     pub fn varint(&mut self, what: &'static str) -> Result<u32, Malformed> {
         // One byte is by far the most frequent form.
         if let Some((&byte, tail)) = self.0.split_first()
@@ -122,6 +126,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`Malformed`] if the length is over `max` or over what is left.
+    #[inline]
     pub fn prefixed(&mut self, max: usize, what: &'static str) -> Result<&'a [u8], Malformed> {
         let count = usize::try_from(self.varint(what)?).map_err(|_| Malformed(what))?;
         if count > max { Err(Malformed(what)) } else { self.take(count, what) }

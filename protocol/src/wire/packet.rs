@@ -275,9 +275,17 @@ impl Packet {
 
     /// How many bytes the body has.
     pub fn body_bytes(&self) -> usize {
-        let mut head = Vec::new();
-        self.encode_head(&mut head);
-        head.len().saturating_add(self.payload().map_or(0, Bytes::len))
+        let payload = self.payload().map_or(0, Bytes::len);
+        let head = match self {
+            Self::PureMessage(_) | Self::TrustStep(_) => 0,
+            Self::DataTransmission(_) | Self::Disconnect(_) => 1,
+            Self::Identity(_) | Self::PeerGroup(_) => {
+                let mut head = Vec::new();
+                self.encode_head(&mut head);
+                head.len()
+            }
+        };
+        payload.saturating_add(head)
     }
 
     /// The whole body in one piece.
@@ -286,6 +294,15 @@ impl Packet {
         self.encode_head(&mut out);
         out.extend_from_slice(self.payload().map_or(&[], |payload| payload));
         out
+    }
+
+    /// As [`decode`](Self::decode), and the payload keeps `body` itself: for what comes often, one reference less to
+    /// count.
+    pub(crate) fn from_body(kind: PacketKind, body: Bytes) -> Result<Self, Malformed> {
+        match kind {
+            PacketKind::PureMessage => Ok(Self::PureMessage(PureMessagePacket { message: body })),
+            _ => Self::decode(kind, &body),
+        }
     }
 
     /// Reads a body. Payloads are slices of `body`.
