@@ -16,6 +16,7 @@ mod views;
 pub use views::{ChannelStats, PeerState, PeerView, RoutineView, Stats};
 
 use crate::channel::bodies::Bodies;
+use crate::channel::ciphers::Ciphers;
 use crate::channel::handshake::Me;
 use crate::channel::open::Heard;
 use crate::config::Config;
@@ -70,6 +71,7 @@ pub struct PeerNetwork<C: Crypto> {
     stats: Stats,
     failures: Failures,
     heard: Heard,
+    ciphers: Ciphers<C>,
     chunk: BytesMut,
     shutting_down: bool,
 }
@@ -135,6 +137,7 @@ impl<C: Crypto> PeerNetwork<C> {
                 effects: Vec::new(),
                 bodies: Bodies::new(limits.bulk_window_bytes as usize),
             },
+            ciphers: Ciphers::new(),
             chunk: BytesMut::new(),
             shutting_down: false,
             crypto,

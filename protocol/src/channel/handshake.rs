@@ -171,7 +171,7 @@ impl<C: Crypto> Handshake<C> {
         bytes: &[u8],
         out: &mut Vec<u8>,
         judge: impl FnOnce(&Answerer) -> Result<(), DialError>,
-    ) -> Result<Option<(Established<C>, usize)>, DialError> {
+    ) -> Result<Option<(Established, usize)>, DialError> {
         let mut judge = Some(judge);
         let mut used = 0usize;
         loop {
@@ -226,7 +226,7 @@ impl<C: Crypto> Handshake<C> {
         message: &mut [u8],
         out: &mut Vec<u8>,
         judge: &mut Option<impl FnOnce(&Answerer) -> Result<(), DialError>>,
-    ) -> Result<Option<Established<C>>, DialError> {
+    ) -> Result<Option<Established>, DialError> {
         let body = message.get_mut(2..).unwrap_or_default();
         match mem::replace(&mut self.state, State::Over) {
             State::AwaitsMagic => {
@@ -302,7 +302,7 @@ fn initiator_finishes<C: Crypto>(
     message: &mut [u8],
     out: &mut Vec<u8>,
     judge: Option<impl FnOnce(&Answerer) -> Result<(), DialError>>,
-) -> Result<Established<C>, DialError> {
+) -> Result<Established, DialError> {
     let (read, payload) = sent.read_2(crypto, message)?;
     let mut payload = Reader::new(payload);
     let version = payload.u8("version").map_err(Violation::from)?;
@@ -316,7 +316,7 @@ fn initiator_finishes<C: Crypto>(
     let mut last = Vec::with_capacity(192);
     let keys = read.write_3(crypto, &me.static_key, &me.introduction(), &mut last)?;
     put_message(out, &last);
-    Ok(established(crypto, who, keys, aead))
+    Ok(established(who, keys, aead))
 }
 
 fn responder_finishes<C: Crypto>(
@@ -325,24 +325,19 @@ fn responder_finishes<C: Crypto>(
     sent: noise::Sent2<C>,
     aead: Aead,
     message: &mut [u8],
-) -> Result<Established<C>, DialError> {
+) -> Result<Established, DialError> {
     let (keys, payload) = sent.read_3(crypto, message)?;
     let who = Introduction::read(crypto, me, &mut Reader::new(payload), &keys.remote_static)?;
-    Ok(established(crypto, who, keys, aead))
+    Ok(established(who, keys, aead))
 }
 
-fn established<C: Crypto>(
-    crypto: &C,
-    who: Introduction,
-    keys: noise::Finished,
-    aead: Aead,
-) -> Established<C> {
+fn established(who: Introduction, keys: noise::Finished, aead: Aead) -> Established {
     Established {
         peer: who.peer,
         start_nonce: who.start_nonce,
         transcript: keys.transcript,
-        seal: Half::new(crypto, aead, &keys.send_key),
-        open: Half::new(crypto, aead, &keys.receive_key),
+        seal: Half::new(aead, &keys.send_key),
+        open: Half::new(aead, &keys.receive_key),
     }
 }
 

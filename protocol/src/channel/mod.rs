@@ -1,6 +1,7 @@
 //! A connection's life: the handshake, then the open channel with its records, frames and lanes.
 
 pub(crate) mod bodies;
+pub(crate) mod ciphers;
 pub(crate) mod frame;
 pub(crate) mod handshake;
 pub mod noise;

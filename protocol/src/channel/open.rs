@@ -1,6 +1,7 @@
 //! An open channel: records in and out, lanes, credit, signs of life. It knows one stream and nothing of the node.
 
 use super::bodies::Bodies;
+use super::ciphers::{CipherId, Ciphers};
 use super::frame::{self, Frame, Open, lane_of};
 use super::queue::{MessageBatch, SendQueue};
 use super::record::{HEADER_BYTES, Half, PLAIN_BYTES_MAX, RECORD_BYTES_MAX, TAG_BYTES};
@@ -14,7 +15,7 @@ use crate::time::{Duration, Instant};
 use crate::wire::codec::{Malformed, Reader};
 use crate::wire::packet::{DisconnectReason, IdentityPacket, Packet, PacketKind, PeerGroupPacket};
 use crate::wire::proof::Proof;
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 use bytes::{Bytes, BytesMut};
 use core::mem;
 
@@ -95,7 +96,7 @@ struct LaneIn {
     granted: u64,
     /// Bytes that the application has not given back.
     unreleased: u64,
-    assembly: Option<Assembly>,
+    assembly: Option<Box<Assembly>>,
     credit_due: bool,
 }
 
@@ -140,7 +141,7 @@ impl LaneIn {
 }
 
 /// One channel, after the handshake.
-pub(crate) struct Channel<C: Crypto> {
+pub(crate) struct Channel {
     pub(crate) peer: PeerId,
     pub(crate) conn: ConnId,
     /// The handshake's transcript hash: what proofs of membership are bound to.
@@ -151,8 +152,8 @@ pub(crate) struct Channel<C: Crypto> {
     pub(crate) last_heard: Instant,
     pub(crate) last_payload: Instant,
     pub(crate) round_trip: Option<Duration>,
-    seal: Half<C>,
-    open: Half<C>,
+    seal: Half,
+    open: Half,
     partial: Vec<u8>,
     queue: SendQueue,
     message: LaneIn,
@@ -172,16 +173,16 @@ pub(crate) struct Channel<C: Crypto> {
 }
 
 /// What the handshake hands over.
-pub(crate) struct Established<C: Crypto> {
+pub(crate) struct Established {
     pub(crate) peer: PeerId,
     pub(crate) start_nonce: u64,
     pub(crate) transcript: [u8; 32],
-    pub(crate) seal: Half<C>,
-    pub(crate) open: Half<C>,
+    pub(crate) seal: Half,
+    pub(crate) open: Half,
 }
 
-impl<C: Crypto> Channel<C> {
-    pub(crate) fn new(from: Established<C>, conn: ConnId, limits: &Limits, now: Instant) -> Self {
+impl Channel {
+    pub(crate) fn new(from: Established, conn: ConnId, limits: &Limits, now: Instant) -> Self {
         Self {
             peer: from.peer,
             conn,
@@ -191,8 +192,8 @@ impl<C: Crypto> Channel<C> {
             last_heard: now,
             last_payload: now,
             round_trip: None,
-            seal: from.seal,
-            open: from.open,
+            seal: from.seal.named(CipherId::sends(conn)),
+            open: from.open.named(CipherId::receives(conn)),
             partial: Vec::new(),
             queue: SendQueue::default(),
             message: LaneIn::new(Lane::Message, limits.message_window_bytes),
@@ -296,7 +297,13 @@ impl<C: Crypto> Channel<C> {
     }
 
     /// Appends records to `out`, at least one if anything can be sent, and no more than fit in `bytes_max`.
-    pub(crate) fn poll_write(&mut self, crypto: &C, bytes_max: usize, out: &mut BytesMut) {
+    pub(crate) fn poll_write<C: Crypto>(
+        &mut self,
+        crypto: &C,
+        ciphers: &mut Ciphers<C>,
+        bytes_max: usize,
+        out: &mut BytesMut,
+    ) {
         let start = out.len();
         loop {
             let record = out.len();
@@ -307,7 +314,7 @@ impl<C: Crypto> Channel<C> {
                 out.truncate(record);
                 break;
             }
-            self.seal.seal(crypto, out, record);
+            self.seal.seal(crypto, ciphers, out, record);
             if out.len().saturating_sub(start).saturating_add(RECORD_BYTES_MAX) > bytes_max {
                 break;
             }
@@ -387,9 +394,10 @@ impl<C: Crypto> Channel<C> {
 
     /// Takes bytes from the stream, in whatever pieces they come, and decrypts in place. Gives how many it took: fewer
     /// than all only after an [`Opened`](ChannelEffect::Opened), which the node must see before the rest.
-    pub(crate) fn on_stream(
+    pub(crate) fn on_stream<C: Crypto>(
         &mut self,
         crypto: &C,
+        ciphers: &mut Ciphers<C>,
         now: Instant,
         mut bytes: &mut [u8],
         out: &mut Heard,
@@ -407,7 +415,7 @@ impl<C: Crypto> Channel<C> {
             {
                 let (record, rest) = bytes.split_at_mut_checked(length).unwrap_or_default();
                 bytes = rest;
-                self.on_record(crypto, now, record, out)?;
+                self.on_record(crypto, ciphers, now, record, out)?;
                 continue;
             }
             // A record that comes in pieces is put together here; only this case copies.
@@ -418,7 +426,7 @@ impl<C: Crypto> Channel<C> {
             bytes = rest;
             if record_length(&self.partial)? == Some(self.partial.len()) {
                 let mut record = mem::take(&mut self.partial);
-                self.on_record(crypto, now, &mut record, out)?;
+                self.on_record(crypto, ciphers, now, &mut record, out)?;
                 record.clear();
                 self.partial = record;
             }
@@ -428,15 +436,16 @@ impl<C: Crypto> Channel<C> {
         Ok(used)
     }
 
-    fn on_record(
+    fn on_record<C: Crypto>(
         &mut self,
         crypto: &C,
+        ciphers: &mut Ciphers<C>,
         now: Instant,
         record: &mut [u8],
         out: &mut Heard,
     ) -> Result<(), Violation> {
         let body = record.get_mut(HEADER_BYTES..).unwrap_or_default();
-        let plain = self.open.open(crypto, body).map_err(|_| Violation::BadTag)?;
+        let plain = self.open.open(crypto, ciphers, body).map_err(|_| Violation::BadTag)?;
         let plain = &*plain;
         let mut from = Reader::new(plain);
         let mut run = Run::default();
@@ -588,7 +597,7 @@ impl<C: Crypto> Channel<C> {
         let mut body = bodies.take(total);
         body.extend_from_slice(part);
         let cost = u32::try_from(frame.bytes).unwrap_or(u32::MAX);
-        lane.assembly = Some(Assembly { kind, total, body, cost });
+        lane.assembly = Some(Box::new(Assembly { kind, total, body, cost }));
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use super::record::PLAIN_BYTES_MAX;
 use crate::config::Lane;
 use crate::wire::codec::{Reader, put_varint, varint_len};
 use crate::wire::packet::{Packet, PacketKind};
-use alloc::{collections::VecDeque, vec::Vec};
+use alloc::{boxed::Box, collections::VecDeque, vec::Vec};
 use bytes::{Bytes, BytesMut};
 
 /// Packets up to this length are packed with their neighbours when they are queued.
@@ -106,13 +106,16 @@ fn frame_bytes(body: usize) -> usize {
 #[derive(Debug)]
 enum Item {
     Pack(Pack),
-    /// A packet too long to be packed; `sent` of its `head` and `payload` are on their way.
-    Large {
-        kind: PacketKind,
-        head: Vec<u8>,
-        payload: Bytes,
-        sent: usize,
-    },
+    Large(Box<Large>),
+}
+
+/// A packet too long to be packed; `sent` of its `head` and `payload` are on their way.
+#[derive(Debug)]
+struct Large {
+    kind: PacketKind,
+    head: Vec<u8>,
+    payload: Bytes,
+    sent: usize,
 }
 
 /// One payload lane.
@@ -178,7 +181,8 @@ impl SendQueue {
         let lane = if lane_of(kind) == Lane::Bulk { &mut self.bulk } else { &mut self.message };
         if body > SMALL_BYTES_MAX {
             let payload = payload.cloned().unwrap_or_default();
-            lane.items.push_back(Item::Large { kind, head, payload, sent: 0 });
+            let large = Large { kind, head, payload, sent: 0 };
+            lane.items.push_back(Item::Large(Box::new(large)));
         } else {
             lane.pack(kind, &head, bytes);
         }
@@ -220,6 +224,9 @@ impl SendQueue {
             room = room.saturating_sub(frame.len());
             let ends = frame.first() == Some(&OPEN);
             self.control.pop_front();
+            if self.control.is_empty() {
+                self.control = VecDeque::new();
+            }
             if ends {
                 return true;
             }
@@ -258,8 +265,8 @@ impl LaneQueue {
             Some(Item::Pack(pack)) => {
                 pack.frames.len() <= room || whole_frames(&pack.frames, room).0 > 0
             }
-            Some(Item::Large { head, payload, sent, .. }) => {
-                let left = head.len().saturating_add(payload.len()).saturating_sub(*sent);
+            Some(Item::Large(large)) => {
+                let left = large.bytes().saturating_sub(large.sent);
                 room >= left.min(PART_BYTES_MIN).saturating_add(PART_HEADER_BYTES_MAX)
             }
         }
@@ -290,15 +297,17 @@ impl LaneQueue {
                 // before it left over: cutting moves all that stays.
                 Item::Pack(pack) if before > start && pack.frames.len() > left => break,
                 Item::Pack(pack) => fill_pack(pack, left, out, &mut done),
-                Item::Large { kind, head, payload, sent } => {
-                    fill_large(*kind, head, payload, sent, left, out, &mut done)
-                }
+                Item::Large(large) => large.fill(left, out, &mut done),
             };
             self.sent = self.sent.saturating_add(out.len().saturating_sub(before) as u64);
             if !finished {
                 break;
             }
             self.items.pop_front();
+        }
+        if self.items.is_empty() {
+            // Most channels are silent most of the time, and hold nothing then.
+            self.items = VecDeque::new();
         }
         done
     }
@@ -335,51 +344,50 @@ fn fill_pack(pack: &mut Pack, room: usize, out: &mut BytesMut, done: &mut Done) 
     whole
 }
 
-/// Appends a large packet, or the next part of it. True if nothing is left of it.
-fn fill_large(
-    kind: PacketKind,
-    head: &[u8],
-    payload: &Bytes,
-    sent: &mut usize,
-    room: usize,
-    out: &mut BytesMut,
-    done: &mut Done,
-) -> bool {
-    let total = head.len().saturating_add(payload.len());
-    let mut header = Vec::with_capacity(PART_HEADER_BYTES_MAX);
-    let take = if *sent == 0 && frame_bytes(total) <= room {
-        header.push(kind.to_wire());
-        put_varint(&mut header, as_u32(total));
-        total
-    } else {
-        let left = total.saturating_sub(*sent);
-        let take = left.min(room.saturating_sub(PART_HEADER_BYTES_MAX));
-        if take < left.min(PART_BYTES_MIN) {
-            return false;
-        }
-        let mut body = Vec::with_capacity(PART_HEADER_BYTES_MAX);
-        if *sent == 0 {
-            put_first(&mut body, kind, as_u32(total));
-        } else {
-            body.push(if lane_of(kind) == Lane::Bulk { 2 } else { 1 });
-        }
-        header.push(if *sent == 0 { FIRST } else { NEXT });
-        put_varint(&mut header, as_u32(body.len().saturating_add(take)));
-        header.extend_from_slice(&body);
-        take
-    };
-    out.extend_from_slice(&header);
-    let end = sent.saturating_add(take);
-    let split = head.len();
-    out.extend_from_slice(head.get((*sent).min(split)..end.min(split)).unwrap_or_default());
-    let (from, to) = (sent.saturating_sub(split), end.saturating_sub(split));
-    out.extend_from_slice(payload.get(from..to).unwrap_or_default());
-    *sent = end;
-    if end == total {
-        done.bytes = done.bytes.saturating_add(frame_bytes(total));
-        done.packets = done.packets.saturating_add(1);
+impl Large {
+    fn bytes(&self) -> usize {
+        self.head.len().saturating_add(self.payload.len())
     }
-    end == total
+
+    /// Appends the packet, or the next part of it. True if nothing is left of it.
+    fn fill(&mut self, room: usize, out: &mut BytesMut, done: &mut Done) -> bool {
+        let total = self.bytes();
+        let mut header = Vec::with_capacity(PART_HEADER_BYTES_MAX);
+        let take = if self.sent == 0 && frame_bytes(total) <= room {
+            header.push(self.kind.to_wire());
+            put_varint(&mut header, as_u32(total));
+            total
+        } else {
+            let left = total.saturating_sub(self.sent);
+            let take = left.min(room.saturating_sub(PART_HEADER_BYTES_MAX));
+            if take < left.min(PART_BYTES_MIN) {
+                return false;
+            }
+            let mut body = Vec::with_capacity(PART_HEADER_BYTES_MAX);
+            if self.sent == 0 {
+                put_first(&mut body, self.kind, as_u32(total));
+            } else {
+                body.push(if lane_of(self.kind) == Lane::Bulk { 2 } else { 1 });
+            }
+            header.push(if self.sent == 0 { FIRST } else { NEXT });
+            put_varint(&mut header, as_u32(body.len().saturating_add(take)));
+            header.extend_from_slice(&body);
+            take
+        };
+        out.extend_from_slice(&header);
+        let end = self.sent.saturating_add(take);
+        let split = self.head.len();
+        let head = self.head.get(self.sent.min(split)..end.min(split));
+        out.extend_from_slice(head.unwrap_or_default());
+        let payload = self.payload.get(self.sent.saturating_sub(split)..end.saturating_sub(split));
+        out.extend_from_slice(payload.unwrap_or_default());
+        self.sent = end;
+        if end == total {
+            done.bytes = done.bytes.saturating_add(frame_bytes(total));
+            done.packets = done.packets.saturating_add(1);
+        }
+        end == total
+    }
 }
 
 #[cfg(test)]

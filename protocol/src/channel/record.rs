@@ -1,5 +1,6 @@
 //! Records: the encrypted pieces of a stream. A two-byte length, the ciphertext, a tag (`docs/wire.md`, "Records").
 
+use super::ciphers::{CipherId, Ciphers};
 use crate::crypto::{Aead, BadTag, Crypto, Nonce, Tag};
 use crate::hash::derive;
 use bytes::BytesMut;
@@ -18,22 +19,36 @@ pub(crate) const RECORD_BYTES_MAX: usize = HEADER_BYTES + PLAIN_BYTES_MAX + TAG_
 const REKEY_AFTER: u64 = 1 << 20;
 
 /// One direction of a channel: a key and the number of the next record.
-pub(crate) struct Half<C: Crypto> {
+pub(crate) struct Half {
+    /// What its cipher is kept under, once the channel it belongs to is known.
+    id: CipherId,
     aead: Aead,
     key: Zeroizing<[u8; 32]>,
-    cipher: C::Cipher,
     next: u64,
 }
 
-impl<C: Crypto> Half<C> {
+impl Half {
     /// Keys one direction from the handshake's output, bound to the chosen cipher.
-    pub(crate) fn new(crypto: &C, aead: Aead, chain: &[u8; 32]) -> Self {
+    pub(crate) fn new(aead: Aead, chain: &[u8; 32]) -> Self {
         let label: &[u8] = match aead {
             Aead::Aes256Gcm => b"p2pnet record v1 aes-256-gcm",
             Aead::ChaCha20Poly1305 => b"p2pnet record v1 chacha20-poly1305",
         };
-        let key = derive(chain, label);
-        Self { aead, cipher: crypto.cipher(aead, &key), key, next: 0 }
+        Self { id: CipherId::default(), aead, key: derive(chain, label), next: 0 }
+    }
+
+    /// Gives it to a channel.
+    pub(crate) fn named(self, id: CipherId) -> Self {
+        Self { id, ..self }
+    }
+
+    pub(crate) const fn id(&self) -> CipherId {
+        self.id
+    }
+
+    /// The cipher of the present key.
+    pub(crate) fn cipher<C: Crypto>(&self, crypto: &C) -> C::Cipher {
+        crypto.cipher(self.aead, &self.key)
     }
 
     fn nonce(&self) -> Nonce {
@@ -41,22 +56,28 @@ impl<C: Crypto> Half<C> {
         [0, 0, 0, 0, a, b, c, d, e, f, g, h]
     }
 
-    fn advance(&mut self, crypto: &C) {
+    fn advance<C: Crypto>(&mut self, ciphers: &mut Ciphers<C>) {
         self.next = self.next.saturating_add(1);
         if self.next == REKEY_AFTER {
             self.key = derive(&self.key, b"p2pnet rekey v1");
-            self.cipher = crypto.cipher(self.aead, &self.key);
             self.next = 0;
+            ciphers.forget(self.id);
         }
     }
 
     /// Turns what was appended to `out` from `start` on (a header's room and at most [`PLAIN_BYTES_MAX`] bytes of
     /// plaintext) into a record.
-    pub(crate) fn seal(&mut self, crypto: &C, out: &mut BytesMut, start: usize) {
-        let Some((header, plain)) =
-            out.get_mut(start..).and_then(|record| record.split_first_chunk_mut())
-        else {
-            return;
+    pub(crate) fn seal<C: Crypto>(
+        &mut self,
+        crypto: &C,
+        ciphers: &mut Ciphers<C>,
+        out: &mut BytesMut,
+        start: usize,
+    ) {
+        let record = out.get_mut(start..).and_then(|record| record.split_first_chunk_mut());
+        let (Some((header, plain)), Some(cipher)) = (record, ciphers.get(crypto, self)) else {
+            // Never: the caller appended the header's room. Plaintext must not leave in any case.
+            return out.truncate(start);
         };
         let length = plain.len().saturating_add(TAG_BYTES);
         debug_assert!(
@@ -64,23 +85,23 @@ impl<C: Crypto> Half<C> {
             "a record is never too long: {length}"
         );
         *header = u16::try_from(length).unwrap_or(u16::MAX).to_be_bytes();
-        let nonce = self.nonce();
-        let tag = crypto.seal(&self.cipher, &nonce, &[], plain);
+        let tag = crypto.seal(cipher, &self.nonce(), &[], plain);
         out.extend_from_slice(&tag);
-        self.advance(crypto);
+        self.advance(ciphers);
     }
 
     /// Decrypts a record's body (ciphertext and tag) in place and gives its plaintext.
-    pub(crate) fn open<'a>(
+    pub(crate) fn open<'a, C: Crypto>(
         &mut self,
         crypto: &C,
+        ciphers: &mut Ciphers<C>,
         body: &'a mut [u8],
     ) -> Result<&'a mut [u8], BadTag> {
         let (text, tag) = body.split_last_chunk_mut::<TAG_BYTES>().ok_or(BadTag)?;
         let tag: Tag = *tag;
-        let nonce = self.nonce();
-        crypto.open(&self.cipher, &nonce, &[], text, &tag)?;
-        self.advance(crypto);
+        let cipher = ciphers.get(crypto, self).ok_or(BadTag)?;
+        crypto.open(cipher, &self.nonce(), &[], text, &tag)?;
+        self.advance(ciphers);
         Ok(text)
     }
 }

@@ -21,7 +21,7 @@ use core::mem;
 use core::net::SocketAddr;
 
 impl<C: Crypto> PeerNetwork<C> {
-    pub(super) fn link_mut(&mut self, conn: ConnId) -> Option<&mut Link<C>> {
+    pub(super) fn link_mut(&mut self, conn: ConnId) -> Option<&mut Link> {
         self.conns.get_mut(&conn)?.link_mut()
     }
 

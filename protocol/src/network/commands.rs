@@ -122,7 +122,7 @@ impl<C: Crypto> PeerNetwork<C> {
         &mut self,
         peer: &PeerId,
         kind: PacketKind,
-    ) -> Result<(ConnId, &mut Link<C>), SendError> {
+    ) -> Result<(ConnId, &mut Link), SendError> {
         let conn =
             self.book.get(peer).and_then(|known| known.conn).ok_or(SendError::NotConnected)?;
         let link = self.conns.get_mut(&conn).and_then(|connection| connection.link_mut());

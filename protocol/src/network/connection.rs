@@ -39,12 +39,12 @@ pub(crate) enum Phase<C: Crypto> {
     /// Proves identities.
     Handshaking(Box<Handshake<C>>),
     /// Has a channel, perhaps a closing one.
-    Open(Box<Link<C>>),
+    Open(Box<Link>),
 }
 
 /// A channel and what the node thinks of its peer.
-pub(crate) struct Link<C: Crypto> {
-    pub(crate) channel: Channel<C>,
+pub(crate) struct Link {
+    pub(crate) channel: Channel,
     pub(crate) stage: Stage,
     pub(crate) opened: Instant,
     pub(crate) trust: Trust,
@@ -96,8 +96,8 @@ pub(crate) struct Rate {
     pub(crate) paused: bool,
 }
 
-impl<C: Crypto> Link<C> {
-    pub(crate) fn new(channel: Channel<C>, stage: Stage, now: Instant) -> Self {
+impl Link {
+    pub(crate) fn new(channel: Channel, stage: Stage, now: Instant) -> Self {
         Self {
             channel,
             stage,
@@ -134,11 +134,11 @@ impl<C: Crypto> Connection<C> {
         }
     }
 
-    pub(crate) fn link(&self) -> Option<&Link<C>> {
+    pub(crate) fn link(&self) -> Option<&Link> {
         if let Phase::Open(link) = &self.phase { Some(link) } else { None }
     }
 
-    pub(crate) fn link_mut(&mut self) -> Option<&mut Link<C>> {
+    pub(crate) fn link_mut(&mut self) -> Option<&mut Link> {
         if let Phase::Open(link) = &mut self.phase { Some(link) } else { None }
     }
 

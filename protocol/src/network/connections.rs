@@ -183,7 +183,7 @@ impl<C: Crypto> PeerNetwork<C> {
     }
 
     /// The other side has proved who it is.
-    fn on_identified(&mut self, conn: ConnId, established: Established<C>) {
+    fn on_identified(&mut self, conn: ConnId, established: Established) {
         let Some(connection) = self.conns.get_mut(&conn) else { return };
         let (peer, start_nonce) = (established.peer, established.start_nonce);
         let (at, direction, expect) = (connection.at, connection.direction, connection.expect);
@@ -413,7 +413,7 @@ impl<C: Crypto> PeerNetwork<C> {
         }
     }
 
-    fn on_link_gone(&mut self, conn: ConnId, at: SocketAddr, link: Link<C>, cause: CloseCause) {
+    fn on_link_gone(&mut self, conn: ConnId, at: SocketAddr, link: Link, cause: CloseCause) {
         if let Some(settle) = link.settle {
             self.cx.timers.cancel(settle);
         }
@@ -455,6 +455,7 @@ impl<C: Crypto> PeerNetwork<C> {
 
     fn forget_connection_counted(&mut self, conn: ConnId) {
         let Some(connection) = self.conns.remove(&conn) else { return };
+        self.ciphers.forget_both(conn);
         if let Some(timer) = connection.timer {
             self.cx.timers.cancel(timer);
         }
@@ -477,12 +478,12 @@ impl<C: Crypto> PeerNetwork<C> {
 /// Whether a new connection to a peer replaces the channel that there is. Both sides decide alike:
 /// another run of the peer replaces; of two that were opened at the same time, each side dialling, the one dialled by
 /// the smaller id stays; otherwise the new one replaces, since its dialler has given the old one up.
-fn replaces<C: Crypto>(
+fn replaces(
     me: PeerId,
     who: &Answerer,
     direction: Direction,
     old_direction: Direction,
-    old: &Link<C>,
+    old: &Link,
     now: Instant,
 ) -> bool {
     if old.channel.start_nonce != who.start_nonce || old.stage == Stage::Closing {

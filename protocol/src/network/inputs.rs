@@ -68,7 +68,8 @@ impl<C: Crypto> PeerNetwork<C> {
                 return;
             };
             let heard = &mut self.heard;
-            let result = link.channel.on_stream(&self.crypto, self.cx.now, rest, heard);
+            let (crypto, ciphers) = (&self.crypto, &mut self.ciphers);
+            let result = link.channel.on_stream(crypto, ciphers, self.cx.now, rest, heard);
             let mut effects = mem::take(&mut heard.effects);
             for effect in effects.drain(..) {
                 self.on_channel_effect(conn, effect);

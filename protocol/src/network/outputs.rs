@@ -39,7 +39,7 @@ impl<C: Crypto> PeerNetwork<C> {
             && !link.close_sent
         {
             let room = bytes_max.saturating_sub(chunk.len());
-            link.channel.poll_write(&self.crypto, room, chunk);
+            link.channel.poll_write(&self.crypto, &mut self.ciphers, room, chunk);
             if link.channel.is_flushed() {
                 link.close_sent = true;
                 self.cx.push(Output::Close(conn));
