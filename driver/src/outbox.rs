@@ -294,6 +294,10 @@ impl Outbox {
             return;
         }
         queue.bytes = queue.bytes.saturating_sub(parcel.bytes);
+        if queue.items.is_empty() {
+            // Most lanes are silent most of the time, and hold nothing then.
+            queue.items = VecDeque::new();
+        }
         let roomy = queue.bytes <= self.lane_bytes_max / 2;
         if result == Err(SendError::NotAllowed) {
             lane.not_allowed |= match &parcel.item {

@@ -20,40 +20,47 @@ impl Peer for Ours {
             let any = SocketAddr::from(([127, 0, 0, 1], 0));
             let (node, mut events) = start(vec![any])?;
             ready(*node.listening().first().ok_or(io::ErrorKind::AddrNotAvailable)?);
-            let served = match job {
-                Job::Idle(channels) => serve_idle(&node, &mut events, channels).await?,
-                Job::RoundTrip(_) | Job::SetUps(_) => {
-                    let byes = if matches!(job, Job::RoundTrip(_)) { 1 } else { AT_ONCE };
-                    echo(&node, &mut events, byes).await?;
-                    Served::default()
-                }
-                Job::Bulk(_) | Job::Messages { .. } => {
-                    count(&node, &mut events, matches!(job, Job::Bulk(_))).await?;
-                    Served::default()
-                }
-            };
-            node.shutdown().await.map_err(io::Error::other)?;
-            Ok(served)
+            tokio::spawn(async move {
+                let served = match job {
+                    Job::Idle(channels) => serve_idle(&node, &mut events, channels).await?,
+                    Job::RoundTrip(_) | Job::SetUps(_) => {
+                        let byes = if matches!(job, Job::RoundTrip(_)) { 1 } else { AT_ONCE };
+                        echo(&node, &mut events, byes).await?;
+                        Served::default()
+                    }
+                    Job::Bulk(_) | Job::Messages { .. } => {
+                        count(&node, &mut events, matches!(job, Job::Bulk(_))).await?;
+                        Served::default()
+                    }
+                };
+                node.shutdown().await.map_err(io::Error::other)?;
+                Ok(served)
+            })
+            .await?
         })
     }
 
     fn run(&self, server: SocketAddr, job: Job) -> io::Result<Outcome> {
-        runtime()?.block_on(async {
-            match job {
-                Job::SetUps(span) => return set_ups(server, span).await,
-                Job::Idle(channels) => return idle(server, channels).await,
-                Job::Bulk(_) | Job::Messages { .. } | Job::RoundTrip(_) => {}
-            }
-            let mut channel = Channel::open(server).await?;
-            match job {
-                Job::RoundTrip(span) => channel.round_trips(span).await,
-                Job::Messages { bytes, span, .. } => channel.messages(bytes, span).await,
-                _ => channel.bulk(job).await,
-            }
-        })
+        runtime()?.block_on(async { tokio::spawn(run(server, job)).await? })
     }
 }
 
+async fn run(server: SocketAddr, job: Job) -> io::Result<Outcome> {
+    match job {
+        Job::SetUps(span) => return set_ups(server, span).await,
+        Job::Idle(channels) => return idle(server, channels).await,
+        Job::Bulk(_) | Job::Messages { .. } | Job::RoundTrip(_) => {}
+    }
+    let mut channel = Channel::open(server).await?;
+    match job {
+        Job::RoundTrip(span) => channel.round_trips(span).await,
+        Job::Messages { bytes, span, .. } => channel.messages(bytes, span).await,
+        _ => channel.bulk(job).await,
+    }
+}
+
+/// One thread, and the program in a task beside the node's: tokio wakes the future of `block_on` itself by a system
+/// call, even from the same thread.
 fn runtime() -> io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
