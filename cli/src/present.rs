@@ -79,6 +79,11 @@ impl Presenter {
             Line::TrustChanged { peer, trust, because } => {
                 format!("{} is now {}: {}", self.name(peer), self.trust(*trust), why(*because))
             }
+            Line::TrustRefused { peer, reason } => self.palette.faint(&format!(
+                "trust in {} was not raised: {}",
+                peer.short(),
+                clean(reason)
+            )),
             Line::TrustRequested { peer, .. } => {
                 format!("{} waits for your word: p2pnet trust {}", self.name(peer), peer.short())
             }
@@ -208,7 +213,7 @@ fn discovery_words(status: &DiscoveryStatus) -> String {
         .map(|(way, count)| format!("{way} on {}", on(*count)))
         .collect();
     if usable.is_empty() {
-        "no interface can look for peers at present (p2pnet doctor explains)".into()
+        "no network to look for peers on, this host apart (p2pnet doctor explains)".into()
     } else {
         format!("looking for peers by {}", usable.join(", "))
     }
@@ -311,6 +316,12 @@ mod tests {
             because: TrustChange::Secret,
         });
         assert_eq!(said, "abababab is now trusted: it knows the network's secret");
+    }
+
+    #[test]
+    fn a_refusal_of_trust_is_told_with_its_reason() {
+        let line = Line::TrustRefused { peer: PEER, reason: "it knows\n nothing".into() };
+        assert_eq!(show(&line), "trust in abababab was not raised: it knows\\n nothing");
     }
 
     #[test]

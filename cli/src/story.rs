@@ -41,6 +41,10 @@ pub(crate) enum Line {
         trust: Trust,
         because: TrustChange,
     },
+    TrustRefused {
+        peer: PeerId,
+        reason: String,
+    },
     TrustRequested {
         peer: PeerId,
         direction: Direction,
@@ -116,6 +120,9 @@ pub(crate) fn lines(event: Event, me: PeerId) -> Vec<Line> {
             Line::PeerConnected { peer, addr: show(at), trust, direction }
         }
         Event::TrustChanged { peer, trust, because } => Line::TrustChanged { peer, trust, because },
+        Event::TrustRefused { peer, refusal } => {
+            Line::TrustRefused { peer, reason: refusal.to_string() }
+        }
         Event::TrustHandshakeStarted { peer, direction, .. } => {
             Line::TrustRequested { peer, direction }
         }
@@ -154,6 +161,8 @@ fn received_lines(received: Received) -> Vec<Line> {
         Packet::PureMessage(message) => {
             Some(Line::MessageReceived { peer, text: message.text().into_owned() })
         }
+        // It asks, and says nothing.
+        Packet::Identity(identity) if identity.is_question() => None,
         Packet::Identity(identity) => {
             Some(Line::IdentityReceived { peer, label: identity.label, note: identity.note })
         }
@@ -171,7 +180,7 @@ fn received_lines(received: Received) -> Vec<Line> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use p2pnet_protocol::{CloseReason, ConnId, DisconnectReason};
+    use p2pnet_protocol::{CloseReason, ConnId, DisconnectReason, Refusal};
 
     const PEER: PeerId = PeerId([0xab; 32]);
 
@@ -206,6 +215,9 @@ mod tests {
             because: TrustChange::Secret,
         });
         assert_eq!((&said["event"], &said["trust"]), (&"trust_changed".into(), &"trusted".into()));
+        let said = json(Event::TrustRefused { peer: PEER, refusal: Refusal::OtherSecret });
+        assert_eq!((&said["event"], &said["peer"]), (&"trust_refused".into(), &id.as_str().into()));
+        assert_eq!(said["reason"], "the peer does not know this network's secret");
         let said = json(Event::PeerClosed {
             peer: PEER,
             conn: ConnId(1),

@@ -109,6 +109,7 @@ fn peer_of(event: &Event) -> Option<PeerId> {
         | Event::PeerPending { peer, .. }
         | Event::PeerConnected { peer, .. }
         | Event::TrustChanged { peer, .. }
+        | Event::TrustRefused { peer, .. }
         | Event::PacketsRefused { peer, .. }
         | Event::TrustHandshakeStarted { peer, .. }
         | Event::SendReady { peer }

@@ -8,6 +8,7 @@ use crate::net::{Interface, IpPrefix};
 use crate::received::Received;
 use crate::time::{Duration, Instant, UnixTime};
 use crate::trust::identifier::Origin;
+use crate::trust::membership::Refusal;
 use crate::wire::packet::{DisconnectReason, Packet, PacketKind};
 use alloc::{string::String, vec::Vec};
 use bytes::Bytes;
@@ -235,6 +236,14 @@ pub enum Event {
         /// Why.
         because: TrustChange,
     },
+    /// Something that should have raised a peer's trust here did not: a proof that it showed, or the application's
+    /// handshake. One for each proof that failed, before the channel is told of or ended; none if another one counted.
+    TrustRefused {
+        /// The peer.
+        peer: PeerId,
+        /// Why.
+        refusal: Refusal,
+    },
     /// The peer sent packets that passed the gate. Give them back with `consumed`.
     Received(Received),
     /// The gate turned packets away. Repeats are counted and told at most once a second for each peer.
@@ -322,7 +331,7 @@ pub enum DiscoverySource {
     Manual,
 }
 
-/// What LAN discovery can use at present.
+/// What LAN discovery can use at present. Loopback doesn't count: it reaches this host alone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DiscoveryStatus {
     /// Interfaces with an IPv4 broadcast address.

@@ -100,6 +100,7 @@ pub use network::{ChannelStats, PeerNetwork, PeerState, PeerView, RoutineView, S
 pub use received::Received;
 pub use rng::{Rng, Seed};
 pub use time::{Duration, Instant, UnixTime};
+pub use trust::membership::Refusal;
 pub use wire::packet::{
     DataPayloadFormat, DataTransmissionPacket, DisconnectPacket, DisconnectReason, IdentityPacket,
     Packet, PacketKind, PeerGroupPacket, PureMessagePacket, TrustStepPacket,

@@ -27,6 +27,8 @@ pub struct Limits {
     pub known_peers_max: u32,
     /// Blocked identities, addresses and prefixes.
     pub blocked_max: u32,
+    /// Identities on the list of trusted ones, and as many on the allow-list.
+    pub listed_max: u32,
     /// Routines.
     pub routines_max: u32,
     /// Bytes of one packet.
@@ -37,6 +39,9 @@ pub struct Limits {
     pub message_window_bytes: u32,
     /// Bytes of the bulk lane that one peer may have under way to us and unread.
     pub bulk_window_bytes: u32,
+    /// Events with packets of one peer that the application has not given back. Packets that come one to a record cost an
+    /// event each, which is more than their bytes.
+    pub unread_events_max: u32,
     /// Packets a second that one peer may send for long; bursts of one second's worth pass.
     pub packets_per_second_max: u32,
     /// Signatures of beacons verified a second.
@@ -58,11 +63,13 @@ impl Default for Limits {
             channels_auto_max: 64,
             known_peers_max: 4096,
             blocked_max: 4096,
+            listed_max: 4096,
             routines_max: 64,
             packet_bytes_max: 128 << 10,
             send_queue_bytes_max: 1 << 20,
             message_window_bytes: 512 << 10,
             bulk_window_bytes: 1 << 20,
+            unread_events_max: 16_384,
             packets_per_second_max: 0,
             beacon_checks_per_second_max: 500,
             outputs_max: 65_536,
@@ -86,11 +93,13 @@ impl Limits {
             channels_auto_max: 16,
             known_peers_max: 256,
             blocked_max: 256,
+            listed_max: 256,
             routines_max: 16,
             packet_bytes_max: 16 << 10,
             send_queue_bytes_max: 64 << 10,
             message_window_bytes: 64 << 10,
             bulk_window_bytes: 64 << 10,
+            unread_events_max: 512,
             packets_per_second_max: 10_000,
             beacon_checks_per_second_max: 50,
             outputs_max: 1024,
@@ -109,6 +118,8 @@ impl Limits {
             channels_auto_max: 256,
             known_peers_max: 65_536,
             blocked_max: 65_536,
+            unread_events_max: 4096,
+            listed_max: 65_536,
             ..Self::default()
         }
     }
@@ -122,6 +133,7 @@ impl Limits {
             ("limits.handshakes_max", self.handshakes_max),
             ("limits.handshakes_per_address_max", self.handshakes_per_address_max),
             ("limits.known_peers_max", self.known_peers_max),
+            ("limits.listed_max", self.listed_max),
             ("limits.beacon_checks_per_second_max", self.beacon_checks_per_second_max),
         ];
         if let Some((key, _)) = needed.iter().find(|(_, value)| *value == 0) {
@@ -139,6 +151,9 @@ impl Limits {
         if self.message_window_bytes < 4096 || self.bulk_window_bytes < 4096 {
             return Err(("limits.message_window_bytes", "both windows must be at least 4096"));
         }
+        if self.unread_events_max < 64 {
+            return Err(("limits.unread_events_max", "must be at least 64"));
+        }
         if self.outputs_max < 64 {
             return Err(("limits.outputs_max", "must be at least 64"));
         }
@@ -149,6 +164,8 @@ impl Limits {
     /// not yet consumed, packets under reassembly, and a record cut in two.
     pub fn connection_bytes_max(&self) -> u64 {
         const STATE_BYTES: u64 = 2048;
+        /// An event on its way to the application, beside its payload.
+        const EVENT_BYTES: u64 = 256;
         /// Control packets that the application has not taken.
         const CONTROL_BYTES: u64 = 64 << 10;
         STATE_BYTES
@@ -156,6 +173,7 @@ impl Limits {
             .saturating_add(u64::from(self.send_queue_bytes_max))
             .saturating_add(u64::from(self.message_window_bytes))
             .saturating_add(u64::from(self.bulk_window_bytes))
+            .saturating_add(u64::from(self.unread_events_max).saturating_mul(EVENT_BYTES))
             .saturating_add(RECORD_BYTES_MAX as u64)
     }
 
@@ -165,6 +183,8 @@ impl Limits {
         // 500 measured with random keys; if the trees were half empty, about 700.
         const NEIGHBOUR_BYTES: u64 = 768;
         const BLOCK_BYTES: u64 = 64;
+        /// One entry of the trusted list and one of the allow-list.
+        const LISTED_BYTES: u64 = 2 * 64;
         const ROUTINE_BYTES: u64 = 256;
         const OUTPUT_BYTES: u64 = 256;
         const FIXED_BYTES: u64 = 256 << 10;
@@ -174,6 +194,7 @@ impl Limits {
             times(self.known_peers_max, KNOWN_PEER_BYTES),
             times(self.known_peers_max, NEIGHBOUR_BYTES),
             times(self.blocked_max, BLOCK_BYTES),
+            times(self.listed_max, LISTED_BYTES),
             times(self.routines_max, ROUTINE_BYTES),
             times(self.outputs_max, OUTPUT_BYTES),
             // Payload memory that is kept to be used again.

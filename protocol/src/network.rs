@@ -9,6 +9,7 @@ mod connections;
 mod cx;
 mod discovery;
 mod door;
+mod held;
 mod inputs;
 mod outputs;
 mod views;
@@ -22,7 +23,7 @@ use crate::channel::open::Heard;
 use crate::config::Config;
 use crate::crypto::Crypto;
 use crate::discovery::lan::Lan;
-use crate::error::ConfigError;
+use crate::error::{CommandError, ConfigError};
 use crate::id::{ConnId, ListenerId, PeerId};
 use crate::peers::book::Book;
 use crate::peers::lists::Lists;
@@ -34,6 +35,7 @@ use crate::trust::membership::Standing;
 use crate::wire::packet::PacketKind;
 use admission::Admission;
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::format;
 use alloc::vec::Vec;
 use bytes::BytesMut;
 use connection::Connection;
@@ -104,8 +106,10 @@ impl<C: Crypto> PeerNetwork<C> {
         let me = Me::new(&mut crypto, &config, identity, start_nonce);
         config.membership.check_certificate(&crypto, &config.network, &me.id)?;
         let mut lists = Lists::new(&limits);
-        let full =
-            |key, _| ConfigError { key, problem: "more entries than the limits allow".into() };
+        let full = |key, error: CommandError| ConfigError {
+            key,
+            problem: format!("too many entries: {error}"),
+        };
         for target in &config.blocked {
             lists.block(*target).map_err(|error| full("blocked", error))?;
         }

@@ -108,6 +108,39 @@ fn run_default_trust_protocol_decides_whether_proofs_are_shown_and_checked() {
     assert_eq!(trust(&world), BOTH_AUTHENTICATED);
 }
 
+/// Why node `index` did not raise its peer.
+fn refusals(world: &World, index: usize) -> Vec<Refusal> {
+    let refusals = world.events[index].iter().filter_map(|event| match event {
+        Event::TrustRefused { peer, refusal } if *peer == world.id(1 - index) => Some(*refusal),
+        _ => None,
+    });
+    refusals.collect()
+}
+
+#[test]
+fn why_a_proof_was_refused_is_told() {
+    let (one, two) = ("the secret of one network", "another secret of two");
+    let world = joined(with_secret(quiet(), one), with_secret(quiet(), two));
+    for index in [0, 1] {
+        assert_eq!(refusals(&world, index), [Refusal::OtherSecret]);
+        let reason = |event: &Event| matches!(event, Event::TrustRefused { .. });
+        let told = world.events[index].iter().position(reason);
+        let connected = world.events[index]
+            .iter()
+            .position(|event| matches!(event, Event::PeerConnected { .. }));
+        assert!(told < connected, "the reason comes before what follows from it");
+    }
+    // A node that asks for no proof, or is shown none, has nothing to tell.
+    let world = joined(with_secret(quiet(), one), quiet());
+    assert_eq!([refusals(&world, 0), refusals(&world, 1)], [[], []]);
+    let world = joined(with_secret(quiet(), one), with_secret(quiet(), one));
+    assert_eq!([refusals(&world, 0), refusals(&world, 1)], [[], []]);
+    // A strict node tells it before it turns the stranger away.
+    let strict = with_secret(config(|policy| policy.trusted_only = true), one);
+    let world = joined(strict, with_secret(quiet(), two));
+    assert_eq!(refusals(&world, 0), [Refusal::OtherSecret]);
+}
+
 #[test]
 fn another_secret_raises_nobody() {
     let world = joined(
@@ -294,6 +327,81 @@ fn an_anonymous_node_has_no_label() {
     assert!(labelled(strict, "").is_anonymous() && !labelled(strict, "ada").is_anonymous());
 }
 
+/// The Identity packets that node `index` has let in, by label; a question is empty.
+fn identities(world: &World, index: usize) -> Vec<String> {
+    let received = world.events[index].iter().filter_map(|event| match event {
+        Event::Received(received) => Some(received.clone()),
+        _ => None,
+    });
+    let label = |packet| match packet {
+        Packet::Identity(identity) => Some(identity.label),
+        _ => None,
+    };
+    received.flatten().filter_map(label).collect()
+}
+
+fn named(label: &str) -> Config {
+    Config { label: label.into(), ..quiet() }
+}
+
+#[test]
+fn whoever_trusts_late_hears_the_label_all_the_same_and_each_hears_it_once() {
+    // Both trust at once.
+    let secret = "a secret of the network";
+    let world = joined(with_secret(named("ada"), secret), with_secret(named("bob"), secret));
+    assert_eq!([identities(&world, 0), identities(&world, 1)], [["bob"], ["ada"]]);
+    // Both let everything pass, and one trusts later: no news.
+    let open = |label: &str| {
+        let mut config = named(label);
+        config.policies.incoming.allow_enhanced_packet_exchange = true;
+        config
+    };
+    let mut world = joined(open("ada"), open("bob"));
+    let (a, b) = (world.id(0), world.id(1));
+    world.nodes[0].trust(world.now, b).unwrap();
+    world.settle();
+    assert_eq!([identities(&world, 0), identities(&world, 1)], [["bob"], ["ada"]]);
+    // One trusts at once, the other a minute later and has a label or none.
+    for theirs in ["bob", ""] {
+        let mut world = joined(config(|policy| policy.trust_authenticated = true), named(theirs));
+        let now = world.now;
+        world.nodes[0].set_label(now, Origin::Local, "ada").unwrap();
+        world.pass(Duration::from_secs(60));
+        assert_eq!(label_heard(&world), "", "the gate is closed");
+        for _ in 0..3 {
+            world.nodes[1].trust(world.now, a).unwrap();
+            world.settle();
+            assert_eq!(label_heard(&world), "ada");
+            world.nodes[1].untrust(world.now, a).unwrap();
+            world.settle();
+        }
+        assert_eq!(identities(&world, 1), ["ada"]);
+        let heard: Vec<_> = if theirs.is_empty() { vec![""] } else { vec!["", theirs] };
+        assert_eq!(identities(&world, 0), heard, "a question, and the other's own label");
+    }
+}
+
+#[test]
+fn a_new_label_is_asked_for_again_and_nobody_answers_twice() {
+    let mut world = joined(config(|policy| policy.trust_authenticated = true), quiet());
+    let a = world.id(0);
+    for label in ["ada", "eve"] {
+        let now = world.now;
+        world.nodes[0].set_label(now, Origin::Local, label).unwrap();
+        world.settle();
+        world.nodes[1].trust(now, a).unwrap();
+        world.settle();
+        assert_eq!(label_heard(&world), label);
+        // Whoever asks on and on hears nothing more.
+        for _ in 0..5 {
+            send(&mut world, 1, &Packet::Identity(IdentityPacket::default())).unwrap();
+        }
+        world.nodes[1].untrust(world.now, a).unwrap();
+        world.settle();
+    }
+    assert_eq!(identities(&world, 1), ["ada", "eve"]);
+}
+
 // Packet handlers.
 
 #[test]
@@ -412,6 +520,8 @@ fn a_failed_application_handshake_ends_the_channel() {
     pair.run();
     assert_eq!(trust(&pair.world), [None, None]);
     assert_eq!(pair.closed_for(1, CloseReason::Local(DisconnectReason::TrustRefused)), 1);
+    assert_eq!(refusals(&pair.world, 1), [Refusal::Handshake]);
+    assert_eq!(refusals(&pair.world, 0), []);
     assert_eq!(pair.closed_for(0, CloseReason::Remote(DisconnectReason::TrustRefused)), 1);
 }
 
@@ -424,6 +534,8 @@ fn an_application_handshake_that_nobody_runs_ends_the_channel_in_time() {
     assert_eq!(trust(&world), BOTH_AUTHENTICATED);
     world.pass(Duration::from_secs(2));
     assert_eq!(trust(&world), [None, None]);
+    let late = (0..2).flat_map(|index| refusals(&world, index)).collect::<Vec<_>>();
+    assert!(!late.is_empty() && late.iter().all(|refusal| *refusal == Refusal::HandshakeTimedOut));
 }
 
 /// Membership alone does not pass for the application's word.

@@ -33,14 +33,16 @@ struct Lever {
     floor: u32,
 }
 
-const LEVERS: [Lever; 7] = [
+const LEVERS: [Lever; 9] = [
     Lever { value: |l| &mut l.bulk_window_bytes, floor: 64 << 10 },
     Lever { value: |l| &mut l.send_queue_bytes_max, floor: 128 << 10 },
+    Lever { value: |l| &mut l.unread_events_max, floor: 256 },
     Lever { value: |l| &mut l.connections_max, floor: 8 },
     Lever { value: |l| &mut l.message_window_bytes, floor: 32 << 10 },
     Lever { value: |l| &mut l.known_peers_max, floor: 64 },
     Lever { value: |l| &mut l.outputs_max, floor: 1024 },
     Lever { value: |l| &mut l.blocked_max, floor: 64 },
+    Lever { value: |l| &mut l.listed_max, floor: 64 },
 ];
 
 /// Lowers `limits` until [`Limits::total_bytes_max`] is at most `budget_bytes`. Limits that differ from `preset` were set

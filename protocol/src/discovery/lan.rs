@@ -75,6 +75,8 @@ pub(crate) struct Lan {
     counter: u64,
     rng: Rng,
     links: Links,
+    /// What was last told of the links.
+    told: Option<DiscoveryStatus>,
     listeners: Vec<SocketAddr>,
     /// Which of the designated ports is sent to.
     port: usize,
@@ -111,6 +113,7 @@ impl Lan {
             start: start_nonce,
             counter: 0,
             links: Links::default(),
+            told: None,
             listeners: Vec::new(),
             port: 0,
             turn: 0,
@@ -128,7 +131,7 @@ impl Lan {
         }
     }
 
-    /// The usable interfaces, all of them. Gives the new status if it changed.
+    /// The usable interfaces, all of them. Gives the status the first time and whenever it changes.
     pub(crate) fn on_interfaces(
         &mut self,
         now: Instant,
@@ -139,7 +142,8 @@ impl Lan {
         }
         let links = Links::new(&self.config, interfaces);
         let (status, gained) = (links.status(), links.gained(&self.links));
-        let changed = status != self.links.status();
+        let changed = self.told != Some(status);
+        self.told = Some(status);
         self.links = links;
         if gained {
             self.restart(now);

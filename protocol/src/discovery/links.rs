@@ -70,7 +70,9 @@ impl Links {
                     links.add(config, interface, address);
                 }
             }
-            links.count(before);
+            if !interface.loopback {
+                links.count(before);
+            }
         }
         links
     }
@@ -228,8 +230,11 @@ mod tests {
                 "239.255.80.50:8001",
             ]
         );
-        let counted = DiscoveryStatus { broadcast_v4: 3, multicast_v4: 2, multicast_v6: 1 };
+        let counted = DiscoveryStatus { broadcast_v4: 2, multicast_v4: 2, multicast_v6: 1 };
         assert_eq!(both.status(), counted);
+        // Loopback is sent to, and reaches nobody but this host.
+        assert_eq!(sent(&links(&[loopback()])), ["127.255.255.255:8001"]);
+        assert_eq!(links(&[loopback()]).status(), DiscoveryStatus::default());
     }
 
     #[test]

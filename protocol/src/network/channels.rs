@@ -12,7 +12,7 @@ use crate::id::{ConnId, PeerId};
 use crate::io::{CloseCause, Direction, DiscoverySource, Event, Output, TrustChange, Why};
 use crate::time::Duration;
 use crate::trust::gate::Gate;
-use crate::trust::membership::Verdict;
+use crate::trust::membership::{Refusal, Verdict};
 use crate::trust::settle::{WaitsFor, may_stay, opening};
 use crate::wire::address::Endpoint;
 use crate::wire::packet::{DisconnectReason, IdentityPacket, Packet, PacketKind};
@@ -58,10 +58,16 @@ impl<C: Crypto> PeerNetwork<C> {
     pub(super) fn on_channel_effect(&mut self, conn: ConnId, effect: ChannelEffect) {
         let replaced = |kind| self.replaced.contains(&kind);
         match effect {
+            ChannelEffect::Identity(identity) if identity.is_question() => self.on_asked(conn),
             ChannelEffect::Identity(_) if replaced(PacketKind::Identity) => {}
             ChannelEffect::PeerGroup(_) if replaced(PacketKind::PeerGroup) => {}
             ChannelEffect::Opened(open) => self.on_opened(conn, open),
-            ChannelEffect::Received(received) => self.cx.tell(Event::Received(received)),
+            ChannelEffect::Received(received) => {
+                if let Some(link) = self.link_mut(conn) {
+                    link.held.on_received(received.lane, received.bytes);
+                }
+                self.cx.tell(Event::Received(received));
+            }
             ChannelEffect::Refused { kind, count } => self.on_refused(conn, kind, count),
             ChannelEffect::Identity(identity) => self.on_identity(conn, identity),
             ChannelEffect::PeerGroup(group) => {
@@ -105,7 +111,7 @@ impl<C: Crypto> PeerNetwork<C> {
         let Some(link) = connection.link_mut() else { return };
         let peer = link.channel.peer;
         let begins = opening(&policy, self.lists.is_trusted(&peer), self.standing.accepts_proofs());
-        let mut why = begins.raised;
+        let (mut why, mut refusals) = (begins.raised, Vec::new());
         if begins.waits_for == WaitsFor::Proofs
             && let Some(proofs) = &link.theirs
         {
@@ -113,11 +119,16 @@ impl<C: Crypto> PeerNetwork<C> {
             let transcript = &link.channel.transcript;
             let verdict =
                 self.standing.check(&self.crypto, &peer, transcript, prover, proofs, wall);
-            if let Verdict::Raise(proved) = verdict {
-                why = Some(proved);
+            match verdict {
+                Verdict::Raise(proved) => why = Some(proved),
+                Verdict::Stay(found) => refusals = found,
             }
         }
         link.trust = if why.is_some() { Trust::Trusted } else { Trust::Authenticated };
+        for refusal in refusals {
+            self.cx.tell(Event::TrustRefused { peer, refusal });
+        }
+        let Some(link) = self.link_mut(conn) else { return };
         if begins.waits_for == WaitsFor::Handshake {
             link.stage = Stage::Settling;
             link.handshaking = true;
@@ -160,17 +171,42 @@ impl<C: Crypto> PeerNetwork<C> {
         self.trim_automatic(conn);
     }
 
-    /// Sends how this node describes itself, if it does and the gate lets it.
+    /// Sends how this node describes itself, if it does, the gate lets it, and the peer was not told. Asks the peer for
+    /// the same if it said so while the gate was closed here.
     pub(super) fn introduce(&mut self, conn: ConnId) {
-        if self.label.as_str().is_empty() || self.config.anonymous {
+        let identity = self.own_identity();
+        let Some(link) = self.link_mut(conn) else { return };
+        if !link.channel.passes(PacketKind::Identity) {
             return;
         }
-        let label = self.label.as_str().into();
-        let packet = Packet::Identity(IdentityPacket { label, ..IdentityPacket::default() });
-        if let Some(link) = self.link_mut(conn)
-            && link.channel.passes(PacketKind::Identity)
+        if mem::take(&mut link.acquaintance.missed) {
+            link.channel.push(&Packet::Identity(IdentityPacket::default()));
+        }
+        if let Some(identity) = identity
+            && !link.acquaintance.told
         {
-            link.channel.push(&packet);
+            link.acquaintance.told = true;
+            link.acquaintance.owes_answer = true;
+            link.channel.push(&identity);
+        }
+    }
+
+    /// What this node calls itself, if it does.
+    fn own_identity(&self) -> Option<Packet> {
+        let named = !self.label.as_str().is_empty() && !self.config.anonymous;
+        let label = self.label.as_str().into();
+        named.then(|| Packet::Identity(IdentityPacket { label, ..IdentityPacket::default() }))
+    }
+
+    /// The peer asks for what this node told it before: its gate was closed then. One answer for each telling.
+    fn on_asked(&mut self, conn: ConnId) {
+        let identity = self.own_identity();
+        let Some(link) = self.link_mut(conn) else { return };
+        if let Some(identity) = identity
+            && link.channel.passes(PacketKind::Identity)
+            && mem::take(&mut link.acquaintance.owes_answer)
+        {
+            link.channel.push(&identity);
         }
     }
 
@@ -217,7 +253,7 @@ impl<C: Crypto> PeerNetwork<C> {
         }
         let elapsed = link.opened;
         if self.cx.now.since(elapsed) >= total {
-            return self.finish_trust(conn, None);
+            return self.end_trust(conn, Refusal::HandshakeTimedOut);
         }
         // A node that lets only trusted peers in announces nobody before the handshake is over.
         if !strict {
@@ -231,15 +267,8 @@ impl<C: Crypto> PeerNetwork<C> {
 
     /// The application's handshake is over: with a level of trust, or with a refusal.
     pub(super) fn finish_trust(&mut self, conn: ConnId, trust: Option<Trust>) {
-        let Some(link) = self.link_mut(conn) else { return };
-        link.handshaking = false;
-        let timer = link.settle.take();
-        if let Some(timer) = timer {
-            self.cx.timers.cancel(timer);
-        }
-        let Some(trust) = trust else {
-            return self.close_link(conn, CloseReason::Local(DisconnectReason::TrustRefused));
-        };
+        let Some(trust) = trust else { return self.end_trust(conn, Refusal::Handshake) };
+        self.stop_settling(conn);
         self.change_trust(conn, trust, TrustChange::Application);
         let Some(link) = self.link_mut(conn) else { return };
         if link.announced {
@@ -250,10 +279,31 @@ impl<C: Crypto> PeerNetwork<C> {
         }
     }
 
+    /// The application's handshake came to nothing, and the channel ends with it.
+    fn end_trust(&mut self, conn: ConnId, refusal: Refusal) {
+        self.stop_settling(conn);
+        let Some(link) = self.link_mut(conn) else { return };
+        if link.stage == Stage::Closing {
+            return;
+        }
+        let peer = link.channel.peer;
+        self.cx.tell(Event::TrustRefused { peer, refusal });
+        self.close_link(conn, CloseReason::Local(DisconnectReason::TrustRefused));
+    }
+
+    fn stop_settling(&mut self, conn: ConnId) {
+        let Some(link) = self.link_mut(conn) else { return };
+        link.handshaking = false;
+        if let Some(timer) = link.settle.take() {
+            self.cx.timers.cancel(timer);
+        }
+    }
+
     fn on_refused(&mut self, conn: ConnId, kind: PacketKind, count: u64) {
         let now = self.cx.now;
         let Some(link) = self.link_mut(conn) else { return };
         let peer = link.channel.peer;
+        link.acquaintance.missed |= kind == PacketKind::Identity;
         let untold = link.refused.untold.entry(kind).or_default();
         *untold = untold.saturating_add(count);
         if link.refused.told.is_some_and(|told| now.since(told) < Duration::from_secs(1)) {
@@ -276,11 +326,12 @@ impl<C: Crypto> PeerNetwork<C> {
     /// Asks a silent peer for a sign of life, and gives up on one that gave none for too long.
     pub(super) fn on_keep_alive(&mut self, conn: ConnId) {
         self.heard.bodies.rest();
-        let (now, timing) = (self.cx.now, self.cx.timing);
+        let (now, timing, limits) = (self.cx.now, self.cx.timing, self.cx.limits);
         let Some(link) = self.link_mut(conn) else { return };
         link.channel.trim();
+        link.held.trim();
         // While we don't read, silence means nothing.
-        let deaf = link.rate.paused || link.channel.read_window() == 0;
+        let deaf = link.read_window(&limits) == 0;
         let silent = if deaf { Duration::ZERO } else { now.since(link.channel.last_heard) };
         if silent >= timing.silence_timeout {
             link.reason.get_or_insert(CloseReason::Silent);

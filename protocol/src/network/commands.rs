@@ -339,7 +339,9 @@ impl<C: Crypto> PeerNetwork<C> {
         self.label.set(origin, text).map_err(CommandError::Label)?;
         let open: Vec<ConnId> = self.conns.keys().copied().collect();
         for conn in open {
-            if self.link_mut(conn).is_some_and(|link| link.is_open()) {
+            let Some(link) = self.link_mut(conn) else { continue };
+            link.acquaintance.told = false;
+            if link.is_open() {
                 self.introduce(conn);
                 self.announce_write(conn);
             }
@@ -407,10 +409,12 @@ impl<C: Crypto> PeerNetwork<C> {
     /// The application is done with so many payload bytes of a [`Received`](crate::Received).
     pub fn consumed(&mut self, now: Instant, conn: ConnId, lane: crate::config::Lane, bytes: u32) {
         self.cx.at(now);
+        let limits = self.cx.limits;
         let Some(link) = self.link_mut(conn) else { return };
-        let before = link.channel.read_window();
+        let before = link.read_window(&limits);
         link.channel.consumed(lane, bytes);
-        if before == 0 && link.channel.read_window() > 0 {
+        link.held.on_consumed(lane, bytes);
+        if before == 0 && link.read_window(&limits) > 0 {
             self.cx.push(Output::ReadReady(conn));
         }
         self.announce_write(conn);

@@ -1,5 +1,6 @@
 //! A connection: one byte stream, from the wish to dial or the accept to its end.
 
+use super::held::Held;
 use crate::channel::handshake::Handshake;
 use crate::channel::open::Channel;
 use crate::config::Trust;
@@ -7,6 +8,7 @@ use crate::crypto::Crypto;
 use crate::error::CloseReason;
 use crate::id::PeerId;
 use crate::io::Direction;
+use crate::limits::Limits;
 use crate::time::Instant;
 use crate::timers::TimerKey;
 use crate::wire::packet::PacketKind;
@@ -62,7 +64,21 @@ pub(crate) struct Link {
     /// A send was refused for want of room.
     pub(crate) send_blocked: bool,
     pub(crate) refused: Refused,
+    pub(crate) acquaintance: Acquaintance,
     pub(crate) rate: Rate,
+    /// Received and not given back.
+    pub(crate) held: Held,
+}
+
+/// Who has described itself to whom.
+#[derive(Debug, Default)]
+pub(crate) struct Acquaintance {
+    /// The peer was told what this node calls itself at present.
+    pub(crate) told: bool,
+    /// What was told may have met a closed gate: one question for it is answered.
+    pub(crate) owes_answer: bool,
+    /// The peer described itself, and the gate turned it away: ask for it once the gate opens.
+    pub(crate) missed: bool,
 }
 
 /// How far a channel has come.
@@ -97,6 +113,15 @@ pub(crate) struct Rate {
 }
 
 impl Link {
+    /// How many bytes may be read from the stream now: what the credit given allows, unless the peer sends faster than
+    /// its rate or in too many pieces.
+    pub(crate) fn read_window(&self, limits: &Limits) -> usize {
+        if self.rate.paused {
+            return 0;
+        }
+        self.channel.read_window().min(self.held.read_window(limits.unread_events_max))
+    }
+
     pub(crate) fn new(channel: Channel, stage: Stage, now: Instant) -> Self {
         Self {
             channel,
@@ -111,6 +136,8 @@ impl Link {
             close_sent: false,
             send_blocked: false,
             refused: Refused::default(),
+            acquaintance: Acquaintance::default(),
+            held: Held::default(),
             rate: Rate { at: now, ..Rate::default() },
         }
     }

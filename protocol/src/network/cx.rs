@@ -42,6 +42,10 @@ pub(crate) struct Cx {
     outputs: VecDeque<Output>,
     /// Set when the queue was over its bound, until half of it is drained.
     crowded: bool,
+    /// Streams paused by crowding are told to go on, one for each output that is polled: from this connection on.
+    resume_from: Option<ConnId>,
+    /// The node was crowded once more meanwhile: tell all of them again.
+    resume_again: bool,
 }
 
 impl Cx {
@@ -54,6 +58,8 @@ impl Cx {
             jitter,
             outputs: VecDeque::new(),
             crowded: false,
+            resume_from: None,
+            resume_again: false,
         }
     }
 
@@ -81,19 +87,35 @@ impl Cx {
     }
 
     pub(crate) fn has_outputs(&self) -> bool {
-        !self.outputs.is_empty()
+        !self.outputs.is_empty() || self.resume_from.is_some()
     }
 
-    /// The next output, and whether the queue has just stopped being crowded.
-    pub(crate) fn pop(&mut self) -> (Option<Output>, bool) {
+    /// The next output. When it leaves the queue no longer crowded, paused streams are due to be resumed.
+    pub(crate) fn pop(&mut self) -> Option<Output> {
         let output = self.outputs.pop_front();
-        let drained = self.crowded && self.outputs.len() < (self.limits.outputs_max / 2) as usize;
-        if drained {
+        if self.crowded && self.outputs.len() < (self.limits.outputs_max / 2) as usize {
             self.crowded = false;
+            match self.resume_from {
+                Some(_) => self.resume_again = true,
+                None => self.resume_from = Some(ConnId(0)),
+            }
         }
         if self.outputs.is_empty() && self.outputs.capacity() > 1024 {
             self.outputs = VecDeque::new();
         }
-        (output, drained)
+        output
+    }
+
+    /// From which connection on streams have to be resumed; none while the queue is crowded.
+    pub(crate) const fn resume_from(&self) -> Option<ConnId> {
+        if self.crowded { None } else { self.resume_from }
+    }
+
+    /// `conn` was told to go on; none if there was no other to tell.
+    pub(crate) fn resumed(&mut self, conn: Option<ConnId>) {
+        self.resume_from = match conn {
+            Some(ConnId(number)) => Some(ConnId(number.saturating_add(1))),
+            None => core::mem::take(&mut self.resume_again).then_some(ConnId(0)),
+        };
     }
 }

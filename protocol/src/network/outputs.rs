@@ -12,17 +12,28 @@ use bytes::Bytes;
 impl<C: Crypto> PeerNetwork<C> {
     /// The next thing to do, in order.
     pub fn poll_output(&mut self) -> Option<Output> {
-        let (output, relieved) = self.cx.pop();
-        if relieved {
-            let open = |(conn, connection): (&ConnId, &super::connection::Connection<C>)| {
-                connection.link().map(|_| *conn)
-            };
-            let resumed: Vec<_> = self.conns.iter().filter_map(open).collect();
-            for conn in resumed {
-                self.cx.push(Output::ReadReady(conn));
+        match self.next_resumed() {
+            Some(conn) => Some(Output::ReadReady(conn)),
+            None => self.cx.pop(),
+        }
+    }
+
+    /// The next stream that paused since the node was crowded, and may go on. They are looked up one at a time and
+    /// don't queue: with many streams and a short queue they would crowd the node again.
+    fn next_resumed(&mut self) -> Option<ConnId> {
+        while let Some(from) = self.cx.resume_from() {
+            let mut streams = self.conns.range(from..).map(|(conn, _)| *conn);
+            let next = streams.find(|conn| self.read_window(*conn) > 0 && !self.is_ending(*conn));
+            self.cx.resumed(next);
+            if next.is_some() {
+                return next;
             }
         }
-        output
+        None
+    }
+
+    fn is_ending(&self, conn: ConnId) -> bool {
+        self.conns.get(&conn).and_then(|connection| connection.link()).is_some_and(|l| l.close_sent)
     }
 
     /// The next bytes to write on a stream: at most `bytes_max`, but at least one whole record if anything waits.
@@ -73,8 +84,7 @@ impl<C: Crypto> PeerNetwork<C> {
         match &connection.phase {
             Phase::Dialing => 0,
             Phase::Handshaking(_) => HANDSHAKE_BYTES,
-            Phase::Open(link) if link.rate.paused => 0,
-            Phase::Open(link) => link.channel.read_window(),
+            Phase::Open(link) => link.read_window(&self.cx.limits),
         }
     }
 

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 /// Blocks, the allow-list and the trusted list. Blocks are bounded by [`Limits::blocked_max`], the other two by
-/// [`Limits::known_peers_max`] each.
+/// [`Limits::listed_max`] each.
 #[doc(alias = "BlockedIPs")]
 #[doc(alias = "BlockedIdentifiers")]
 #[derive(Clone, Debug)]
@@ -31,7 +31,7 @@ impl Lists {
         let count = |bound: u32| usize::try_from(bound).unwrap_or(usize::MAX);
         Self {
             blocked_max: count(limits.blocked_max),
-            listed_max: count(limits.known_peers_max),
+            listed_max: count(limits.listed_max),
             blocked_peers: BTreeSet::new(),
             blocked_prefixes: BTreeSet::new(),
             lengths: BTreeMap::new(),
@@ -158,7 +158,7 @@ fn insert(list: &mut BTreeSet<PeerId>, peer: PeerId, max: usize) -> Result<bool,
     if list.contains(&peer) {
         Ok(false)
     } else if list.len() >= max {
-        Err(CommandError::LimitReached("limits.known_peers_max"))
+        Err(CommandError::LimitReached("limits.listed_max"))
     } else {
         Ok(list.insert(peer))
     }
@@ -223,7 +223,7 @@ mod tests {
 
     #[test]
     fn the_bounds_hold() {
-        let limits = Limits { blocked_max: 2, known_peers_max: 1, ..Limits::default() };
+        let limits = Limits { blocked_max: 2, listed_max: 1, ..Limits::default() };
         let mut lists = Lists::new(&limits);
         lists.block(prefix("192.0.2.1")).unwrap();
         lists.block(BlockTarget::Peer(PeerId([1; 32]))).unwrap();
@@ -233,7 +233,7 @@ mod tests {
         lists.unblock(prefix("192.0.2.1"));
         assert_eq!(lists.block(prefix("192.0.2.2")), Ok(true));
 
-        let full = Err(CommandError::LimitReached("limits.known_peers_max"));
+        let full = Err(CommandError::LimitReached("limits.listed_max"));
         assert_eq!(lists.trust(PeerId([1; 32])), Ok(true));
         assert_eq!(lists.trust(PeerId([1; 32])), Ok(false));
         assert_eq!(lists.trust(PeerId([2; 32])), full);

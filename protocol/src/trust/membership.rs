@@ -40,7 +40,7 @@ pub enum Verdict {
     Stay(Vec<Refusal>),
 }
 
-/// Why a proof doesn't count.
+/// Why a peer's trust was not raised: why a proof doesn't count, or how the application's handshake went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// This node has no secret to compare with.
@@ -51,6 +51,11 @@ pub enum Refusal {
     NoAuthorityHere,
     /// See [`CertificateError`].
     Certificate(CertificateError),
+    /// The application's handshake decided against the peer.
+    Handshake,
+    /// The application's handshake took longer than
+    /// [`Timing::trust_timeout`](crate::Timing::trust_timeout).
+    HandshakeTimedOut,
 }
 
 impl fmt::Display for Refusal {
@@ -60,6 +65,8 @@ impl fmt::Display for Refusal {
             Self::OtherSecret => f.write_str("the peer does not know this network's secret"),
             Self::NoAuthorityHere => f.write_str("this node knows no authority to check it by"),
             Self::Certificate(error) => error.fmt(f),
+            Self::Handshake => f.write_str("the trust handshake decided against it"),
+            Self::HandshakeTimedOut => f.write_str("the trust handshake was not done in time"),
         }
     }
 }

@@ -160,6 +160,11 @@ pub struct IdentityPacket {
 impl IdentityPacket {
     /// The most bytes of a label and of a note.
     pub const LABEL_BYTES_MAX: usize = 128;
+
+    /// Whether this says nothing: it asks the receiver to describe itself once more.
+    pub const fn is_question(&self) -> bool {
+        self.label.is_empty() && self.note.is_empty()
+    }
 }
 
 /// The peer ends the channel, and why.

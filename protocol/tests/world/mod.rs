@@ -32,8 +32,12 @@ pub struct World {
     pub cut: bool,
     /// Nodes that don't give credit back.
     pub deaf: Vec<bool>,
+    /// Bytes are handed over only as far as `read_window` lets them.
+    pub patient: bool,
     /// This node greets whoever it hears is connected, before its bytes are carried.
     pub greets: Option<(usize, Packet)>,
+    /// Bytes that a patient world has not handed over.
+    waiting: BTreeMap<(usize, ConnId), Vec<u8>>,
     streams: Vec<Stream>,
     stream_of: BTreeMap<(usize, ConnId), (usize, usize)>,
     datagrams: VecDeque<(usize, Transmit)>,
@@ -55,7 +59,9 @@ impl World {
             pieces: Pieces::Whole,
             cut: false,
             deaf: Vec::new(),
+            patient: false,
             greets: None,
+            waiting: BTreeMap::new(),
             streams: Vec::new(),
             stream_of: BTreeMap::new(),
             datagrams: VecDeque::new(),
@@ -155,7 +161,8 @@ impl World {
                 self.events[index].push(event);
             }
             Output::Datagram(transmit) => self.datagrams.push_back((index, transmit)),
-            Output::ReadReady(_) | Output::Ask(..) => {}
+            Output::ReadReady(conn) => self.deliver(index, conn),
+            Output::Ask(..) => {}
         }
     }
 
@@ -183,6 +190,11 @@ impl World {
                 continue;
             }
             let Some((other, there)) = self.other_end(index, conn) else { continue };
+            if self.patient {
+                self.waiting.entry((other, there)).or_default().extend_from_slice(&chunk);
+                self.deliver(other, there);
+                continue;
+            }
             let mut rest = &chunk[..];
             while !rest.is_empty() {
                 let length = match self.pieces {
@@ -196,6 +208,24 @@ impl World {
                 self.nodes[other].handle_stream(self.now, there, &mut piece.to_vec());
                 rest = after;
             }
+        }
+    }
+
+    /// Hands over what waits for `conn`, as far as its node reads.
+    fn deliver(&mut self, index: usize, conn: ConnId) {
+        let Some(mut bytes) = self.waiting.remove(&(index, conn)) else { return };
+        let mut read = 0;
+        while read < bytes.len() {
+            let window = self.nodes[index].read_window(conn).min(1024).min(bytes.len() - read);
+            if window == 0 {
+                break;
+            }
+            self.nodes[index].handle_stream(self.now, conn, &mut bytes[read..read + window]);
+            read += window;
+        }
+        bytes.drain(..read);
+        if !bytes.is_empty() {
+            self.waiting.insert((index, conn), bytes);
         }
     }
 

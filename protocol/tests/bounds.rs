@@ -1,0 +1,165 @@
+//! Bounds of whole nodes: what happens when they are reached, and that it ends.
+
+mod world;
+
+use p2pnet_protocol::*;
+use std::collections::BTreeSet;
+use world::{World, quiet};
+
+/// Fills the output queue without polling: each block is an event.
+fn crowd(node: &mut world::Node, now: Instant) {
+    let mut next = 0u32;
+    while node.read_window(ConnId(1)) > 0 {
+        next += 1;
+        assert!(next < 1000, "never crowded");
+        let mut id = [0; 32];
+        id[..4].copy_from_slice(&next.to_be_bytes());
+        node.block(now, BlockTarget::Peer(PeerId(id))).unwrap();
+    }
+}
+
+/// Polls everything and gives the streams that were told to go on.
+fn drain(node: &mut world::Node) -> Vec<ConnId> {
+    let mut resumed = Vec::new();
+    for _ in 0..10_000 {
+        match node.poll_output() {
+            Some(Output::ReadReady(conn)) => resumed.push(conn),
+            Some(_) => {}
+            None => return resumed,
+        }
+    }
+    panic!("the outputs never end");
+}
+
+#[test]
+fn after_crowding_every_paused_stream_goes_on_handshakes_too() {
+    let mut config = quiet();
+    // A short queue and more streams than it could hold.
+    config.limits.outputs_max = 64;
+    let mut world = World::new(vec![config, quiet()]);
+    let (now, node) = (world.now, &mut world.nodes[0]);
+    let mut accepted = BTreeSet::new();
+    for n in 0..128 {
+        let from = format!("198.51.{}.1:{}", n % 4, 1000 + n).parse().unwrap();
+        accepted.insert(node.handle_incoming(now, ListenerId(0), from).unwrap());
+        drain(node);
+    }
+    assert_eq!(accepted.len(), 128);
+    for _ in 0..3 {
+        crowd(node, now);
+        assert!(accepted.iter().all(|conn| node.read_window(*conn) == 0));
+        let resumed = drain(node);
+        assert_eq!(resumed.len(), accepted.len(), "each once");
+        assert_eq!(resumed.into_iter().collect::<BTreeSet<_>>(), accepted);
+        assert!(accepted.iter().all(|conn| node.read_window(*conn) > 0));
+        assert_ne!(node.poll_timeout().map(|deadline| deadline.why), Some(Why::OutputsWaiting));
+    }
+}
+
+fn ready(world: &mut World, config: &Config, peers: usize) {
+    for _ in 0..peers {
+        let index = world.nodes.len();
+        world.add(config.clone(), [index as u8 + 1; 32], index as u64);
+        world.join(index, 0);
+    }
+}
+
+#[test]
+fn a_flood_is_slowed_to_its_rate_and_nobody_else() {
+    const RATE: usize = 1000;
+    const FLOOD: usize = 12_000;
+    let mut config = quiet();
+    config.limits.packets_per_second_max = RATE as u32;
+    let mut world = World::new(vec![config]);
+    world.patient = true;
+    ready(&mut world, &quiet(), 2);
+    let hub = world.id(0);
+    for n in 0..FLOOD {
+        world.nodes[1].send(world.now, &hub, &Packet::message(format!("flood {n}"))).unwrap();
+    }
+    let flood = |world: &World| {
+        world.messages(0).into_iter().filter(|text| text.starts_with("flood")).collect::<Vec<_>>()
+    };
+    // A record is judged as a whole.
+    let record = 16_384 / "xxflood 1".len();
+    for second in 1..=14usize {
+        let now = world.now;
+        world.nodes[2].send(now, &hub, &Packet::message(format!("calm {second}"))).unwrap();
+        world.settle();
+        assert!(world.messages(0).contains(&format!("calm {second}")), "at once");
+        world.pass(Duration::from_secs(1));
+        let came = flood(&world).len();
+        assert!(came <= RATE * (second + 1) + record, "{came} after {second} s");
+        assert!(came >= FLOOD.min(RATE * second), "{came} after {second} s");
+    }
+    let all: Vec<String> = (0..FLOOD).map(|n| format!("flood {n}")).collect();
+    assert_eq!(flood(&world), all, "each, and in order");
+    assert_eq!(world.saw(0, |event| matches!(event, Event::PeerClosed { .. })), 0);
+}
+
+#[test]
+fn packets_that_come_one_by_one_stop_the_reading_before_they_cost_more_than_their_bytes() {
+    let mut config = quiet();
+    config.limits.unread_events_max = 64;
+    let mut world = World::new(vec![config]);
+    world.patient = true;
+    ready(&mut world, &quiet(), 2);
+    world.deaf[0] = true;
+    let (hub, now) = (world.id(0), world.now);
+    for _ in 0..1000 {
+        world.nodes[1].send(now, &hub, &Packet::message("")).unwrap();
+        // Each is written before the next is sent, so that each has its own record.
+        world.settle();
+    }
+    let events = |world: &World| -> Vec<Received> {
+        let received = world.events[0].iter().filter_map(|event| match event {
+            Event::Received(received) => Some(received.clone()),
+            _ => None,
+        });
+        received.collect()
+    };
+    assert_eq!(events(&world).len(), 64);
+    // The other peer is heard all the same.
+    world.nodes[2].send(now, &hub, &Packet::message("calm")).unwrap();
+    world.settle();
+    assert_eq!(events(&world).len(), 65);
+    // Given back together, as a driver does it.
+    let mut given_back = 0;
+    loop {
+        let all = events(&world);
+        if all.len() == given_back {
+            break;
+        }
+        let from = |conn| all[given_back..].iter().filter(move |received| received.conn == conn);
+        let conns: BTreeSet<ConnId> =
+            all[given_back..].iter().map(|received| received.conn).collect();
+        for conn in conns {
+            let bytes = from(conn).map(|received| received.bytes).sum();
+            world.nodes[0].consumed(now, conn, Lane::Message, bytes);
+        }
+        assert!(all.len() - given_back <= 65);
+        given_back = all.len();
+        world.settle();
+    }
+    assert_eq!(given_back, 1001);
+}
+
+#[test]
+fn the_lists_have_a_bound_of_their_own() {
+    let mut config = quiet();
+    config.limits.listed_max = 2;
+    config.membership.trusted = vec![PeerId([1; 32]), PeerId([2; 32])];
+    let mut world = World::new(vec![config.clone()]);
+    let now = world.now;
+    let full = Err(CommandError::LimitReached("limits.listed_max"));
+    assert_eq!(world.nodes[0].trust(now, PeerId([3; 32])), full);
+    assert_eq!(world.nodes[0].trust(now, PeerId([2; 32])), Ok(()));
+    config.allowed = vec![PeerId([1; 32]), PeerId([2; 32]), PeerId([3; 32])];
+    let crypto = p2pnet_crypto::PureCrypto::new().unwrap();
+    let error = world::Node::new(config, &[1; 32], Seed::from_u64(1), crypto, now).err().unwrap();
+    assert_eq!(error.key, "allowed");
+    assert!(error.problem.contains("limits.listed_max"), "{}", error.problem);
+    let mut none = quiet();
+    none.limits.listed_max = 0;
+    assert_eq!(none.validate().unwrap_err().key, "limits.listed_max");
+}
