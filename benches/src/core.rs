@@ -4,8 +4,8 @@ use bytes::{Bytes, BytesMut};
 use p2pnet_crypto::FastCrypto;
 use p2pnet_protocol::io::{CloseCause, Event, Output};
 use p2pnet_protocol::{
-    Config, ConnId, DisconnectReason, Duration, Instant, ListenerId, Packet, PeerId, PeerNetwork,
-    SendError,
+    Config, ConnId, DisconnectReason, Duration, Instant, ListenerId, MessageBatch, Packet, PeerId,
+    PeerNetwork, SendError,
 };
 use std::net::SocketAddr;
 
@@ -111,6 +111,17 @@ impl Cores {
     /// If the channel is gone.
     pub fn send(&mut self, packet: &Packet) {
         while let Err(error) = self.nodes[0].send(self.now, &self.ids[1], packet) {
+            assert_eq!(error, SendError::QueueFull);
+            self.pump();
+        }
+    }
+
+    /// Sends a batch of messages likewise.
+    ///
+    /// # Panics
+    /// If the channel is gone.
+    pub fn send_batch(&mut self, mut batch: MessageBatch) {
+        while let Err(error) = self.nodes[0].send_batch(self.now, &self.ids[1], &mut batch) {
             assert_eq!(error, SendError::QueueFull);
             self.pump();
         }

@@ -5,7 +5,7 @@ use crate::core::Cores;
 use crate::machine;
 use p2pnet_crypto::{FastCrypto, PureCrypto};
 use p2pnet_protocol::channel::noise::{self, NoiseError, StaticKey};
-use p2pnet_protocol::{Crypto, Packet};
+use p2pnet_protocol::{Crypto, MessageBatch, Packet};
 use ring::aead::{AES_256_GCM, Aad, Algorithm, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 use std::hint::black_box;
 use std::time::Duration;
@@ -38,6 +38,14 @@ impl Aeads {
             aes: SIZES.map(|size| aead(&AES_256_GCM, size, span)),
             chacha: SIZES.map(|size| aead(&CHACHA20_POLY1305, size, span)),
         }
+    }
+}
+
+impl Aeads {
+    /// MiB a second through both AES steps on records of 16 KiB.
+    pub fn aes_both_mib_s(&self) -> f64 {
+        let [_, _, records, _] = self.aes;
+        16_384e9 / (records.seal_ns + records.open_ns) / f64::from(1 << 20)
     }
 }
 
@@ -122,6 +130,8 @@ pub struct CoreRates {
     pub bulk_chacha: f64,
     /// 64-byte messages a second, each handed over by itself.
     pub messages: f64,
+    /// 64-byte messages a second, packed in batches.
+    pub packed: f64,
     /// Channels opened and closed a second: dial, handshake, trust, farewell.
     pub set_ups: f64,
 }
@@ -143,6 +153,16 @@ impl CoreRates {
             });
         cores.open();
         let messages = 64e9 / time(span, || (0..64).for_each(|_| cores.send(&message)));
+        // As many as fit in the queue that a peer has; a program that packs fills it.
+        let packed = 4_096e9
+            / time(span, || {
+                let mut batch = MessageBatch::default();
+                for _ in 0..4_096 {
+                    batch.push(black_box(&[b'x'; 64]));
+                }
+                cores.send_batch(batch);
+                cores.pump();
+            });
         let bulk = |mut cores: Cores| {
             cores.open();
             65_536e9 / time(span, || cores.send(&block))
@@ -151,6 +171,7 @@ impl CoreRates {
             bulk: bulk(Cores::new(&crypto)),
             bulk_chacha: bulk(Cores::new(&crypto.without_aes())),
             messages,
+            packed,
             set_ups,
         }
     }

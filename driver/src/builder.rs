@@ -39,6 +39,7 @@ pub struct Builder {
     state_dir: Option<PathBuf>,
     listen_ports: Option<RangeInclusive<u16>>,
     handlers: Handlers,
+    without_aes: bool,
 }
 
 enum Identity {
@@ -123,6 +124,7 @@ impl Builder {
             state_dir: None,
             listen_ports: None,
             handlers: Handlers::default(),
+            without_aes: false,
         }
     }
 
@@ -145,6 +147,13 @@ impl Builder {
         self
     }
 
+    /// Never chooses AES, whatever the hardware: for those who measure or distrust it. Both sides then use
+    /// ChaCha20-Poly1305.
+    pub fn without_aes(mut self) -> Self {
+        self.without_aes = true;
+        self
+    }
+
     /// Calls the application's own code where it replaces what is built in. Handlers run between two steps of the node,
     /// whether or not [`Events`] are taken; keep them short.
     pub fn handlers(mut self, handlers: Handlers) -> Self {
@@ -158,7 +167,7 @@ impl Builder {
     /// # Errors
     /// [`StartError`] says what is in the way.
     pub fn start(self) -> Result<(Handle, Events, Driver), StartError> {
-        let Self { mut config, identity, state_dir, listen_ports, handlers } = self;
+        let Self { mut config, identity, state_dir, listen_ports, handlers, without_aes } = self;
         config.validate()?;
         let state = state_dir.map(StateDir::open).transpose()?;
         if let Some(state) = &state {
@@ -180,6 +189,7 @@ impl Builder {
         let linger = config.timing.linger;
         let policy = config.policies.incoming;
         let crypto = FastCrypto::new().map_err(|_| StartError::NoRandomness)?;
+        let crypto = if without_aes { crypto.without_aes() } else { crypto };
         let net = Node::new(config, &identity, Seed(*random()?), crypto, clock.now())?;
         let limits = *net.limits();
         let size = |bytes: u32| usize::try_from(bytes).unwrap_or(usize::MAX);

@@ -87,10 +87,16 @@ pub const ALL: &[Entry] = &[
         name: "p2pnet-tokio",
         protection: Protection::Aes(16 * KIB),
         ours: true,
-        make: || Box::new(ours::Ours),
+        make: || Box::new(ours::Ours { aes: true }),
     },
     Entry {
-        name: "noise-aes-64k",
+        name: "p2pnet-tokio-chacha",
+        protection: Protection::ChaCha(16 * KIB),
+        ours: true,
+        make: || Box::new(ours::Ours { aes: false }),
+    },
+    Entry {
+        name: NOISE,
         protection: Protection::Aes(64 * KIB),
         ours: false,
         make: || Box::new(Blocking(noise::Noise::new(&ring::aead::AES_256_GCM, 64 * KIB))),
@@ -125,6 +131,9 @@ pub const ALL: &[Entry] = &[
 pub const RAW: &str = "raw-std";
 /// Raw TCP under tokio: what a round trip is a multiple of.
 pub const RAW_TOKIO: &str = "raw-tokio";
+
+/// Hand-framed Noise: what one does without this library.
+pub const NOISE: &str = "noise-aes-64k";
 
 /// What a child process must find in its environment.
 pub fn inheritance() -> (&'static str, &'static str) {

@@ -12,13 +12,17 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
-pub(super) struct Ours;
+pub(super) struct Ours {
+    /// Whether AES may be chosen, where the machine has it.
+    pub(super) aes: bool,
+}
 
 impl Peer for Ours {
     fn serve(&self, job: Job, ready: Ready<'_>) -> io::Result<Served> {
+        let aes = self.aes;
         runtime()?.block_on(async {
             let any = SocketAddr::from(([127, 0, 0, 1], 0));
-            let (node, mut events) = start(vec![any])?;
+            let (node, mut events) = start(vec![any], aes)?;
             ready(*node.listening().first().ok_or(io::ErrorKind::AddrNotAvailable)?);
             tokio::spawn(async move {
                 let served = match job {
@@ -41,17 +45,21 @@ impl Peer for Ours {
     }
 
     fn run(&self, server: SocketAddr, job: Job) -> io::Result<Outcome> {
-        runtime()?.block_on(async { tokio::spawn(run(server, job)).await? })
+        let to = (server, self.aes);
+        runtime()?.block_on(async { tokio::spawn(run(to, job)).await? })
     }
 }
 
-async fn run(server: SocketAddr, job: Job) -> io::Result<Outcome> {
+/// Where the server is, and whether AES may be chosen.
+type To = (SocketAddr, bool);
+
+async fn run(to: To, job: Job) -> io::Result<Outcome> {
     match job {
-        Job::SetUps(span) => return set_ups(server, span).await,
-        Job::Idle(channels) => return idle(server, channels).await,
+        Job::SetUps(span) => return set_ups(to, span).await,
+        Job::Idle(channels) => return idle(to, channels).await,
         Job::Bulk(_) | Job::Messages { .. } | Job::RoundTrip(_) => {}
     }
-    let mut channel = Channel::open(server).await?;
+    let mut channel = Channel::open(to).await?;
     match job {
         Job::RoundTrip(span) => channel.round_trips(span).await,
         Job::Messages { bytes, span, .. } => channel.messages(bytes, span).await,
@@ -65,7 +73,7 @@ fn runtime() -> io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 
-fn start(listen: Vec<SocketAddr>) -> io::Result<(Handle, Events)> {
+fn start(listen: Vec<SocketAddr>, aes: bool) -> io::Result<(Handle, Events)> {
     let mut config = Config::default();
     config.lan.enabled = false;
     config.accept_inbound = !listen.is_empty();
@@ -81,7 +89,9 @@ fn start(listen: Vec<SocketAddr>) -> io::Result<(Handle, Events)> {
         channels_auto_max: all,
         ..Limits::large()
     };
-    p2pnet_tokio::spawn(Builder::new(config)).map_err(io::Error::other)
+    let builder = Builder::new(config);
+    let builder = if aes { builder } else { builder.without_aes() };
+    p2pnet_tokio::spawn(builder).map_err(io::Error::other)
 }
 
 /// A channel from a node of its own: between two nodes there is never more than one.
@@ -92,10 +102,10 @@ struct Channel {
 }
 
 impl Channel {
-    async fn open(server: SocketAddr) -> io::Result<Self> {
-        let (node, events) = start(Vec::new())?;
+    async fn open(to: To) -> io::Result<Self> {
+        let (node, events) = start(Vec::new(), to.1)?;
         let mut channel = Self { node, events, peer: PeerId([0; 32]) };
-        channel.connect(server).await?;
+        channel.connect(to.0).await?;
         Ok(channel)
     }
 
@@ -234,10 +244,10 @@ async fn echo(node: &Handle, events: &mut Events, byes: usize) -> io::Result<()>
     Ok(())
 }
 
-async fn set_ups(server: SocketAddr, span: Duration) -> io::Result<Outcome> {
+async fn set_ups(to: To, span: Duration) -> io::Result<Outcome> {
     let mut channels = Vec::new();
     for _ in 0..AT_ONCE {
-        let mut channel = Channel::open(server).await?;
+        let mut channel = Channel::open(to).await?;
         channel.greet(HELLO).await?;
         channel.close().await?;
         channels.push(channel);
@@ -248,7 +258,7 @@ async fn set_ups(server: SocketAddr, span: Duration) -> io::Result<Outcome> {
         tasks.spawn(async move {
             let mut made = 0;
             while start.elapsed() < span {
-                channel.connect(server).await?;
+                channel.connect(to.0).await?;
                 channel.greet(HELLO).await?;
                 channel.close().await?;
                 made += 1;
@@ -264,7 +274,7 @@ async fn set_ups(server: SocketAddr, span: Duration) -> io::Result<Outcome> {
     }
     let seconds = start.elapsed().as_secs_f64();
     for channel in &mut channels {
-        channel.connect(server).await?;
+        channel.connect(to.0).await?;
         channel.greet(BYE).await?;
     }
     Ok(Outcome { seconds, count, ..Outcome::default() })
@@ -283,11 +293,11 @@ async fn serve_idle(node: &Handle, events: &mut Events, channels: usize) -> io::
     Ok(Served { idle_bytes: after.saturating_sub(before) as f64 / channels as f64 })
 }
 
-async fn idle(server: SocketAddr, channels: usize) -> io::Result<Outcome> {
+async fn idle(to: To, channels: usize) -> io::Result<Outcome> {
     let start = Instant::now();
     let mut open = Vec::with_capacity(IDLE_WARM_UP + channels);
     for _ in 0..IDLE_WARM_UP + channels {
-        let mut channel = Channel::open(server).await?;
+        let mut channel = Channel::open(to).await?;
         channel.greet(BYE).await?;
         open.push(channel);
     }
