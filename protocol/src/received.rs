@@ -1,5 +1,6 @@
 //! Packets as they come out of a channel, in batches: one event for all that a record held.
 
+use crate::channel::frame::Frame;
 use crate::config::Lane;
 use crate::id::{ConnId, PeerId};
 use crate::wire::codec::Reader;
@@ -59,20 +60,39 @@ impl Received {
         Self { peer, conn, kind, lane, bytes, packets: Packets::Whole(Some(body)) }
     }
 
+    /// The payloads of the packets that are left, borrowed: for those who only look at them. Packets without one
+    /// (Identity, PeerGroup) are passed over.
+    ///
+    /// ```
+    /// # fn lengths(received: &p2pnet_protocol::Received) -> Vec<usize> {
+    /// received.payloads().map(<[u8]>::len).collect()
+    /// # }
+    /// ```
+    pub fn payloads(&self) -> impl Iterator<Item = &[u8]> {
+        let (frames, whole) = match &self.packets {
+            Packets::Frames(frames) => (&frames[..], None),
+            Packets::Whole(body) => (&[][..], body.as_deref()),
+        };
+        let mut from = Reader::new(frames);
+        let bodies = core::iter::from_fn(move || Some(Frame::next(&mut from).ok()??.body));
+        let skipped = match self.kind {
+            PacketKind::PureMessage | PacketKind::TrustStep => Some(0),
+            PacketKind::DataTransmission => Some(1),
+            PacketKind::Identity | PacketKind::PeerGroup | PacketKind::Disconnect => None,
+        };
+        bodies.chain(whole).filter_map(move |body| body.get(skipped?..))
+    }
+
     fn next_body(&mut self) -> Option<Bytes> {
         let frames = match &mut self.packets {
             Packets::Whole(body) => return body.take(),
             Packets::Frames(frames) => frames,
         };
-        let mut from = Reader::new(frames);
-        from.u8("frame").ok()?;
-        let length = usize::try_from(from.varint("frame length").ok()?).ok()?;
-        let head = frames.len().saturating_sub(from.rest().len());
-        if from.rest().len() < length {
-            return None;
-        }
-        frames.advance(head);
-        Some(frames.split_to(length))
+        let frame = Frame::next(&mut Reader::new(frames)).ok()??;
+        let (whole, head) = (frame.bytes, frame.bytes.saturating_sub(frame.body.len()));
+        let mut body = frames.split_to(whole);
+        body.advance(head);
+        Some(body)
     }
 }
 
@@ -100,7 +120,25 @@ mod tests {
         }
         let kind = PacketKind::PureMessage;
         let batch = Received::frames(PeerId([1; 32]), ConnId(1), kind, Lane::Message, run.into());
+        let looked_at: Vec<_> = batch.payloads().collect();
+        assert_eq!(looked_at, [&b"one"[..], b"", b"three"]);
         let texts: Vec<_> = batch.map(|packet| packet.payload().cloned().unwrap()).collect();
         assert_eq!(texts, [&b"one"[..], b"", b"three"]);
+    }
+
+    #[test]
+    fn payloads_can_be_looked_at_without_being_taken() {
+        let data = Packet::misc_data("data");
+        let mut run = Vec::new();
+        put_frame(&mut run, data.kind().to_wire(), &data.encode());
+        let (peer, conn) = (PeerId([1; 32]), ConnId(1));
+        let few = Received::frames(peer, conn, data.kind(), Lane::Bulk, run.into());
+        let body = data.encode().into();
+        let whole = Received::whole(peer, conn, data.kind(), Lane::Bulk, 9, body);
+        for mut batch in [few, whole] {
+            assert_eq!(batch.payloads().collect::<Vec<_>>(), [b"data"]);
+            assert_eq!(batch.next(), Some(data.clone()));
+            assert_eq!(batch.payloads().count(), 0, "it was taken");
+        }
     }
 }

@@ -215,8 +215,7 @@ async fn count(node: &Handle, events: &mut Events, in_bytes: bool) -> io::Result
         let event = events.next().await.ok_or(io::ErrorKind::UnexpectedEof)?;
         let Event::Received(received) = event else { continue };
         let peer = received.peer;
-        for packet in received {
-            let payload = packet.payload().map_or(&[][..], |payload| payload);
+        for payload in received.payloads() {
             if payload.len() == 1 {
                 std::hint::black_box(sum);
                 let reply = count.to_le_bytes();

@@ -42,6 +42,7 @@ pub(crate) struct Frame<'a> {
 
 impl<'a> Frame<'a> {
     /// Reads the next frame; `None` at the end of the record.
+    #[inline]
     pub(crate) fn next(from: &mut Reader<'a>) -> Result<Option<Self>, Malformed> {
         if from.is_empty() {
             return Ok(None);

@@ -450,8 +450,17 @@ impl Channel {
         let mut from = Reader::new(plain);
         let mut run = Run::default();
         while let Some(frame) = Frame::next(&mut from)? {
+            // Most frames are followed by one of their kind, so that comes first.
+            if let Some(kind) = run.kind
+                && kind.to_wire() == frame.kind
+            {
+                check_body(kind, frame.body)?;
+                run.end = plain.len().saturating_sub(from.rest().len());
+                run.count = run.count.saturating_add(1);
+                continue;
+            }
+            self.end_run(now, plain, &mut run, out)?;
             let Some(kind) = PacketKind::from_wire(frame.kind) else {
-                self.end_run(now, plain, &mut run, out);
                 self.on_frame(now, frame, out)?;
                 if frame.kind == frame::OPEN && !from.is_empty() {
                     return Err(Violation::Unexpected("frame after the open frame"));
@@ -459,27 +468,15 @@ impl Channel {
                 continue;
             };
             check_body(kind, frame.body)?;
-            let end = plain.len().saturating_sub(from.rest().len());
             if lane_of(kind) == Lane::Control {
-                self.end_run(now, plain, &mut run, out);
                 self.on_control_packet(now, kind, frame, out)?;
             } else {
-                self.lane(kind).take(frame.bytes)?;
-                if run.kind != Some(kind) {
-                    self.end_run(now, plain, &mut run, out);
-                    run = Run {
-                        kind: Some(kind),
-                        start: end.saturating_sub(frame.bytes),
-                        end,
-                        count: 0,
-                    };
-                }
-                run.end = end;
-                run.count = run.count.saturating_add(1);
+                let end = plain.len().saturating_sub(from.rest().len());
+                let start = end.saturating_sub(frame.bytes);
+                run = Run { kind: Some(kind), start, end, count: 1 };
             }
         }
-        self.end_run(now, plain, &mut run, out);
-        Ok(())
+        self.end_run(now, plain, &mut run, out)
     }
 
     fn lane(&mut self, kind: PacketKind) -> &mut LaneIn {
@@ -487,13 +484,20 @@ impl Channel {
     }
 
     /// Hands over the packets of one kind that stood in a row, or turns them away.
-    fn end_run(&mut self, now: Instant, plain: &[u8], run: &mut Run, out: &mut Heard) {
-        let Some(kind) = run.kind.take() else { return };
+    fn end_run(
+        &mut self,
+        now: Instant,
+        plain: &[u8],
+        run: &mut Run,
+        out: &mut Heard,
+    ) -> Result<(), Violation> {
+        let Some(kind) = run.kind.take() else { return Ok(()) };
         let frames = plain.get(run.start..run.end).unwrap_or_default();
+        self.lane(kind).take(frames.len())?;
         if !self.may_deliver(kind) {
             self.lane(kind).release(frames.len() as u64);
             out.effects.push(ChannelEffect::Refused { kind, count: run.count });
-            return;
+            return Ok(());
         }
         self.last_payload = now;
         self.counts.packets_received = self.counts.packets_received.saturating_add(run.count);
@@ -505,6 +509,7 @@ impl Channel {
         let frames = out.bodies.lend(body);
         let received = Received::frames(self.peer, self.conn, kind, lane_of(kind), frames);
         out.effects.push(ChannelEffect::Received(received));
+        Ok(())
     }
 
     fn may_deliver(&self, kind: PacketKind) -> bool {
