@@ -13,6 +13,8 @@ struct Part {
     program: &'static [&'static str],
     /// What of the program's output goes into the record.
     result: fn(&str) -> Option<String>,
+    /// Where all that it prints is kept too, instead of what was there.
+    page: Option<&'static str>,
 }
 
 const PARTS: &[Part] = &[
@@ -21,47 +23,58 @@ const PARTS: &[Part] = &[
         what: "two hosts meet with nothing configured, 50 starts",
         program: &["-p", "p2pnet-lab", "--", "meet", "--starts", "50"],
         result: last_line,
+        page: None,
     },
     Part {
         name: "wires",
         what: "the same without multicast, without broadcast, over IPv6 alone, with two interfaces",
         program: &["-p", "p2pnet-lab", "--", "wires", "--starts", "10"],
         result: last_line,
+        page: None,
     },
     Part {
         name: "crowd",
         what: "20 members trust each other, a 21st host gets what the policy allows",
         program: &["-p", "p2pnet-lab", "--", "crowd", "--members", "20"],
         result: last_line,
+        page: None,
     },
     Part {
         name: "repair",
         what: "a peer killed, the link gone for 30 s, half-open connections, descriptors",
         program: &["-p", "p2pnet-lab", "--", "repair", "--seconds", "30"],
         result: last_line,
+        page: None,
     },
     Part {
         name: "storm",
         what: "half a minute of forged and malformed beacons",
         program: &["-p", "p2pnet-lab", "--", "storm", "--seconds", "30"],
         result: last_line,
+        page: None,
     },
     Part {
         name: "inputs",
         what: "ten million random and mutated inputs to the whole state machine",
         program: &["-p", "p2pnet-inputs", "--", "--inputs", "10000000"],
         result: last_line,
+        page: None,
     },
     Part {
         name: "channels",
         what: "channels against limits and peers, measured in one run",
         program: &["-p", "p2pnet-benches", "--bin", "report"],
         result: goals,
+        page: Some("docs/channels.md"),
     },
 ];
 
 /// Runs the parts named, or all.
 pub(crate) fn run(asked: &[String]) -> bool {
+    if asked.iter().any(|asked| asked == "--help" || asked == "-h") {
+        list();
+        return true;
+    }
     if let Some(unknown) = asked.iter().find(|asked| PARTS.iter().all(|part| part.name != **asked))
     {
         eprintln!("no such part: {unknown}");
@@ -106,6 +119,15 @@ fn run_part(part: &Part) -> Result<String, String> {
     program.env("P2PNET_BIN", root().join(target).join("release/p2pnet"));
     let said = output(&mut program)?;
     print!("{said}");
+    if let Some(page) = part.page {
+        let (date, commit) = (today()?, commit()?);
+        let title = format!(
+            "# Long run: {}\n\n`cargo xtask long {}` on {date} at {commit}.\n",
+            part.what, part.name
+        );
+        std::fs::write(root().join(page), format!("{title}\n{}\n", said.trim_end()))
+            .map_err(|error| format!("{page}: {error}"))?;
+    }
     (part.result)(&said).ok_or_else(|| "it printed no result".to_owned())
 }
 
@@ -113,15 +135,17 @@ fn last_line(said: &str) -> Option<String> {
     said.lines().last().map(str::to_owned)
 }
 
-/// The rows of the report's table of goals: axis and measured value.
+/// The rows of the report's table of goals: axis, measured value and verdict.
 fn goals(said: &str) -> Option<String> {
     let (_, table) = said.split_once("## Goals")?;
     let rows: Vec<String> = table
         .lines()
         .filter_map(|row| row.strip_prefix("| "))
         .filter_map(|row| {
-            let mut cells = row.split('|').map(str::trim);
-            Some(format!("{}: {}", cells.next()?, cells.next()?))
+            let cells: Vec<&str> =
+                row.trim_end_matches(['|', ' ']).split('|').map(str::trim).collect();
+            let [axis, measured, .., verdict] = &cells[..] else { return None };
+            Some(format!("{axis}: {measured} ({})", verdict.trim_matches('*')))
         })
         .skip(1)
         .collect();
@@ -130,17 +154,10 @@ fn goals(said: &str) -> Option<String> {
 
 /// Appends a row to the record.
 fn record(part: &str, result: &str) -> Result<(), String> {
-    let commit = output(command("git").args(["rev-parse", "--short", "HEAD"]))?;
-    let changed = output(command("git").args(["status", "--porcelain", "--", ".", ":!docs"]))?;
-    let seconds = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_err(|error| format!("the clock is before 1970: {error}"))?
-        .as_secs();
     let row = format!(
-        "| {} | {}{} | {part} | {} |\n",
-        date(seconds),
-        commit.trim(),
-        if changed.is_empty() { "" } else { " and changes" },
+        "| {} | {} | {part} | {} |\n",
+        today()?,
+        commit()?,
         result.replace('|', "/").replace('\n', " ")
     );
     std::fs::OpenOptions::new()
@@ -148,6 +165,20 @@ fn record(part: &str, result: &str) -> Result<(), String> {
         .open(root().join(RECORD))
         .and_then(|mut file| file.write_all(row.as_bytes()))
         .map_err(|error| format!("{RECORD}: {error}"))
+}
+
+/// The commit that ran, and whether the tree differed from it.
+fn commit() -> Result<String, String> {
+    let commit = output(command("git").args(["rev-parse", "--short", "HEAD"]))?;
+    let changed = output(command("git").args(["status", "--porcelain", "--", ".", ":!docs"]))?;
+    Ok(format!("{}{}", commit.trim(), if changed.is_empty() { "" } else { " and changes" }))
+}
+
+fn today() -> Result<String, String> {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map(|since| date(since.as_secs()))
+        .map_err(|error| format!("the clock is before 1970: {error}"))
 }
 
 /// The day of a Unix time, as year-month-day (UTC).
@@ -179,9 +210,10 @@ mod tests {
 
     #[test]
     fn the_table_of_goals_becomes_one_line() {
-        let said = "# Peers\n| a | b |\n\n## Goals\n\n| axis | measured | goal | |\n|---|---|---|---|\n\
-                    | bulk | 0.96 | 0.95 | met |\n| round trip | 1.08 | 1.10 | met |\n";
-        assert_eq!(goals(said).unwrap(), "bulk: 0.96; round trip: 1.08");
+        let said = "# Peers\n| a | b |\n\n## Goals\n\nWhy.\n\n| axis | measured | goal | in proportion | |\n\
+                    |---|---|---|---|---|\n| bulk | 0.96 | ≥ 0.95 | | met |\n\
+                    | round trip | 1.18 | ≤ 1.10 | | **missed** |\n";
+        assert_eq!(goals(said).unwrap(), "bulk: 0.96 (met); round trip: 1.18 (missed)");
         assert_eq!(goals("nothing"), None);
         assert_eq!(last_line("one\ntwo\n").unwrap(), "two");
     }

@@ -37,6 +37,10 @@ fn main() -> ExitCode {
             long::list();
             true
         }
+        "help" | "--help" | "-h" => {
+            println!("{USAGE}");
+            true
+        }
         "names" => cargo_tests::print_names(),
         _ => {
             eprintln!("{USAGE}");
