@@ -27,7 +27,7 @@ Exit codes: 0 it worked, 1 it did not succeed, 2 a wrong option, key or value.";
 
 /// Find, trust and talk to other machines, without a server
 #[derive(Debug, Parser)]
-#[command(name = "p2pnet", version, about, after_help = EXAMPLES, max_term_width = 100)]
+#[command(name = "p2pnet", version, after_help = EXAMPLES, max_term_width = 100)]
 #[command(disable_help_subcommand = true, arg_required_else_help = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -89,7 +89,8 @@ pub(crate) enum Command {
 /// Which node is meant.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct State {
-    /// The node's state directory [default: $XDG_STATE_HOME/p2pnet or ~/.local/state/p2pnet]
+    /// The node's state directory [default: $P2PNET_STATE, $XDG_STATE_HOME/p2pnet or
+    /// ~/.local/state/p2pnet]
     #[arg(long = "state", value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
 }
@@ -211,7 +212,7 @@ pub(crate) struct Connect {
     /// Where to, as IP:PORT
     #[arg(value_name = "ADDR")]
     pub(crate) address: String,
-    /// Only this identity will do (all 64 digits)
+    /// Only this identity will do: all 64 digits, or the first 8 or more of a known peer
     #[arg(long, value_name = "PEER")]
     pub(crate) expect: Option<String>,
     #[command(flatten)]

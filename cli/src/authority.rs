@@ -3,10 +3,11 @@
 use crate::args;
 use crate::failure::Failure;
 use crate::membership;
+use crate::out::out;
 use p2pnet_crypto::FastCrypto;
 use p2pnet_protocol::trust::certificate::Certificate;
 use p2pnet_protocol::{Crypto as _, NetworkName, PeerId, PublicKey, UnixTime};
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -43,11 +44,16 @@ fn new(path: &Path) -> Result<(), Failure> {
     let digits = Zeroizing::new(seed.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
     let text = Zeroizing::new(format!("{KEY_PREFIX}{}\n", *digits));
     create(path, &text, 0o600)?;
-    create(&public_path, &format!("{public}\n"), 0o644)?;
-    println!("The authority's key is in {}: keep it to yourself.", path.display());
-    println!("Its public half is in {}, for everyone:", public_path.display());
-    println!("{public}");
-    Ok(())
+    if let Err(failure) = create(&public_path, &format!("{public}\n"), 0o644) {
+        // Beside the public half of another key, this one would pass for its other half.
+        let _ = fs::remove_file(path);
+        return Err(failure);
+    }
+    out().line(format_args!(
+        "The authority's key is in {}: keep it to yourself.\nIts public half is in {}, for everyone:\n{public}",
+        path.display(),
+        public_path.display()
+    ))
 }
 
 fn issue(
@@ -55,7 +61,7 @@ fn issue(
     key: &Path,
     network: &str,
     days: u32,
-    out: Option<PathBuf>,
+    to: Option<PathBuf>,
 ) -> Result<(), Failure> {
     let peer: PeerId = peer.parse().map_err(|_| {
         Failure::usage(format!("\"{}\" is no peer id", peer.escape_debug()))
@@ -70,15 +76,18 @@ fn issue(
     let signing = crypto.signing_key(&seed);
     let certificate = Certificate::issue(&crypto, &signing, &network, peer, not_before, not_after)
         .map_err(|error| Failure::failed(error.to_string()))?;
-    let out = out.unwrap_or_else(|| format!("{}.certificate", peer.short()).into());
+    let path = to.unwrap_or_else(|| format!("{}.certificate", peer.short()).into());
     let text = format!(
         "# {peer}\n# is a member of the network \"{network}\" for {days} days.\n{certificate}\n"
     );
-    create(&out, &text, 0o644)?;
-    println!("{} is a member of \"{network}\" for {days} days.", peer.short());
-    println!("The certificate is in {}. On the member's machine:", out.display());
-    println!("  p2pnet up --authority {} --certificate {}", certificate.authority, out.display());
-    Ok(())
+    create(&path, &text, 0o644)?;
+    out().line(format_args!(
+        "{} is a member of \"{network}\" for {days} days.\nThe certificate is in {at}. On the member's machine:\n  \
+         p2pnet up --authority {} --certificate {at}",
+        peer.short(),
+        certificate.authority,
+        at = path.display(),
+    ))
 }
 
 /// The public key in the file at `path`, or that of the authority's own key.
@@ -134,12 +143,12 @@ fn now() -> Result<UnixTime, Failure> {
 
 /// Writes a new file and never over another.
 fn create(path: &Path, text: &str, mode: u32) -> Result<(), Failure> {
-    let written = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(path)
-        .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()));
+    let opened = OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
+    let written = opened.and_then(|mut file| {
+        let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+        // Half a file would be in the way of the next attempt.
+        written.inspect_err(|_| drop(fs::remove_file(path)))
+    });
     written.map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => {
             Failure::failed(format!("{} exists already", path.display()))

@@ -4,42 +4,17 @@ use crate::args;
 use crate::control::Client;
 use crate::control::protocol::{PeerRow, Request, Response, RoutineWish, SentRow};
 use crate::failure::Failure;
+use crate::out::{note, out};
 use crate::settings::{parse_duration, show_block_target, show_duration};
 use crate::state_path;
 use crate::text::{clean, size, span, table};
 use p2pnet_driver::state::StateDir;
 use p2pnet_protocol::{CommandError, Direction, Duration, PeerId};
 use serde::Serialize;
-use std::io::{self, Read as _, Write};
+use std::io::{self, Read as _};
 
 /// The largest message that is read from standard input: the largest packet that a node can be set to take, roughly.
 const INPUT_BYTES_MAX: u64 = 4 << 20;
-
-/// What a command prints: standard output, whose end is noticed.
-struct Out(io::Stdout);
-
-impl Out {
-    fn line(&mut self, text: &str) -> Result<(), Failure> {
-        self.raw(&format!("{text}\n"))
-    }
-
-    fn raw(&mut self, text: &str) -> Result<(), Failure> {
-        match self.0.write_all(text.as_bytes()).and_then(|()| self.0.flush()) {
-            // Whoever read this has had enough.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            done => done.map_err(|error| Failure::failed(format!("can't write: {error}"))),
-        }
-    }
-
-    fn json(&mut self, value: &impl Serialize) -> Result<(), Failure> {
-        let text = serde_json::to_string(value);
-        self.line(&text.map_err(|error| Failure::failed(error.to_string()))?)
-    }
-}
-
-fn out() -> Out {
-    Out(io::stdout())
-}
 
 fn connect(node: &args::Node) -> Result<Client, Failure> {
     Client::connect(&state_path::choose(node.state.dir.as_deref())?)
@@ -75,7 +50,7 @@ fn act(node: &args::Node, request: &Request, done: &str) -> Result<(), Failure> 
     };
     match (node.json, peer) {
         (true, peer) => out().json(&Done { done: true, peer }),
-        (false, Some(peer)) => out().line(&format!("{done} {}", peer.short())),
+        (false, Some(peer)) => out().line(format_args!("{done} {}", peer.short())),
         (false, None) => out().line(done),
     }
 }
@@ -114,7 +89,8 @@ pub(crate) fn inbound(args: &args::Inbound) -> Result<(), Failure> {
 
 /// `connect`.
 pub(crate) fn connect_to(args: args::Connect) -> Result<(), Failure> {
-    let done = format!("dialling {}; `p2pnet peers` shows what comes of it", clean(&args.address));
+    let done =
+        format!("dialling {}; `p2pnet peers` lists it once it is connected", clean(&args.address));
     act(&args.node, &Request::Connect { address: args.address, expect: args.expect }, &done)
 }
 
@@ -128,11 +104,11 @@ pub(crate) fn trust(args: args::Trust) -> Result<(), Failure> {
         return Err(client.unexpected());
     };
     if peers.is_empty() && !args.node.json {
-        eprintln!("Nobody is on the list of trusted peers.");
+        note("Nobody is on the list of trusted peers.");
     }
     peers.into_iter().try_for_each(|peer| match args.node.json {
         true => out().json(&OnePeer { peer }),
-        false => out().line(&peer.to_string()),
+        false => out().line(peer),
     })
 }
 
@@ -144,7 +120,7 @@ pub(crate) fn block(args: args::Block) -> Result<(), Failure> {
     };
     let count = tell_targets(&args.node, &request, before)?;
     if count == 0 && !args.node.json {
-        eprintln!("Nobody is blocked.");
+        note("Nobody is blocked.");
     }
     Ok(())
 }
@@ -162,7 +138,7 @@ fn tell_targets(node: &args::Node, request: &Request, before: &str) -> Result<us
     for target in targets.iter().map(show_block_target) {
         match node.json {
             true => out().json(&OneTarget { target })?,
-            false => out().line(&format!("{before}{target}"))?,
+            false => out().line(format_args!("{before}{target}"))?,
         }
     }
     Ok(targets.len())
@@ -203,9 +179,9 @@ fn tell_sent(row: &SentRow, json: bool) -> Result<(), Failure> {
     let (peer, reason) = (row.peer, row.error.map(|error| error.to_string()));
     match (json, reason) {
         (true, reason) => out().json(&Sent { peer, sent: reason.is_none(), reason }),
-        (false, None) => out().line(&format!("sent to {}", peer.short())),
+        (false, None) => out().line(format_args!("sent to {}", peer.short())),
         (false, Some(reason)) => {
-            eprintln!("not sent to {}: {reason}", peer.short());
+            note(format_args!("not sent to {}: {reason}", peer.short()));
             Ok(())
         }
     }
@@ -229,7 +205,7 @@ pub(crate) fn id(args: &args::Node) -> Result<(), Failure> {
     struct Id {
         peer: PeerId,
     }
-    if args.json { out().json(&Id { peer }) } else { out().line(&peer.to_string()) }
+    if args.json { out().json(&Id { peer }) } else { out().line(peer) }
 }
 
 /// The running node's id, or the one that the next node on this state will have.
@@ -242,12 +218,11 @@ fn node_id(state: &args::State) -> Result<PeerId, Failure> {
         },
         Err(failure) => failure,
     };
-    if !path.join("identity.key").exists() {
-        return Err(not_running);
+    let saved = StateDir::saved_identity(&path);
+    match saved.map_err(|error| Failure::failed(error.to_string()))? {
+        Some(seed) => crate::authority::peer_id(&seed),
+        None => Err(not_running),
     }
-    let failed = |error: p2pnet_driver::state::StateError| Failure::failed(error.to_string());
-    let seed = StateDir::open(&path).and_then(|state| state.identity()).map_err(failed)?;
-    crate::authority::peer_id(&seed)
 }
 
 /// `peers`.
@@ -271,13 +246,13 @@ fn list_peers(args: &args::Node, request: &Request, nobody: &str) -> Result<(), 
         return rows.iter().try_for_each(|row| out().json(row));
     }
     if rows.is_empty() {
-        eprintln!("{nobody}");
+        note(nobody);
         return Ok(());
     }
     let cells: Vec<Vec<String>> = rows.iter().map(peer_cells).collect();
     let header =
         ["PEER", "STATE", "TRUST", "ADDRESS", "RTT", "SENT", "RECEIVED", "QUEUED", "IDLE", "LABEL"];
-    out().raw(&table(&header, &cells))
+    out().bytes(table(&header, &cells).as_bytes())
 }
 
 fn peer_cells(row: &PeerRow) -> Vec<String> {
@@ -348,5 +323,5 @@ fn list_routines(args: &args::Node) -> Result<(), Failure> {
             vec![clean(&row.name), state.into(), every]
         })
         .collect();
-    out().raw(&table(&["ROUTINE", "STATE", "EVERY"], &cells))
+    out().bytes(table(&["ROUTINE", "STATE", "EVERY"], &cells).as_bytes())
 }

@@ -11,6 +11,12 @@
 //! Architecture invariant: nothing here knows the runtime, but for one call in [`up`]; everything else goes through
 //! [`p2pnet_driver::Handle`] on plain threads.
 
+#![deny(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "they panic where nobody reads: see `out`"
+)]
+
 mod args;
 mod authority;
 mod commands;
@@ -20,6 +26,7 @@ mod failure;
 mod log;
 mod membership;
 mod options;
+mod out;
 mod present;
 mod report;
 mod settings;
@@ -32,7 +39,7 @@ mod up;
 use args::{Cli, Command};
 use clap::{CommandFactory as _, Parser as _};
 use failure::Failure;
-use std::io::{self, Write as _};
+use out::{note, out};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -47,7 +54,7 @@ fn main() -> ExitCode {
     match run(cli.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            let _ = writeln!(io::stderr(), "{failure}");
+            note(&failure);
             failure.exit_code()
         }
     }
@@ -75,8 +82,10 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Config(args) => config(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "p2pnet", &mut io::stdout());
-            Ok(())
+            // Into memory first: the generator panics where it can't write.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "p2pnet", &mut script);
+            out().bytes(&script)
         }
     }
 }
@@ -88,13 +97,7 @@ fn config(args: &args::Config) -> Result<(), Failure> {
         layers.push(settings::from_environment(options::variables()?)?);
         let mut settings = layers.settle()?;
         membership::load(&mut settings)?;
-        println!("{} is fine.", path.display());
-        return Ok(());
+        return out().line(format_args!("{} is fine.", path.display()));
     }
-    match io::stdout().write_all(settings::default_file().as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::failed(format!("can't write: {error}")))
-        }
-        _ => Ok(()),
-    }
+    out().bytes(settings::default_file().as_bytes())
 }

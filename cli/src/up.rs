@@ -6,6 +6,7 @@
 use crate::args;
 use crate::control::{NodeService, Server};
 use crate::failure::Failure;
+use crate::out::note;
 use crate::report::Report;
 use crate::settings::Settings;
 use crate::story::{self, Line};
@@ -60,8 +61,11 @@ pub(crate) fn run(up: &args::Up) -> Result<(), Failure> {
 
     let mut report = Report::on_stdout(up.json);
     if report.is_text() {
-        eprintln!("This node is {} on the network \"{network}\".", handle.id());
-        eprintln!("Its state is in {}. Stop it with Ctrl-C or `p2pnet stop`.", state.display());
+        note(format_args!(
+            "This node is {} on the network \"{network}\".\nIts state is in {}. Stop it with Ctrl-C or `p2pnet stop`.",
+            handle.id(),
+            state.display()
+        ));
     }
     for text in warnings(&handle, lan) {
         // If nobody hears this, the next line will find out.

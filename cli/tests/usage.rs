@@ -46,6 +46,9 @@ fn bad_values_are_named() {
         (&["--listen", "nowhere"][..], "--listen: expected IP:PORT"),
         (&["--set", "timing.keep_alive=5"], "timing.keep_alive: expected a number and a unit"),
         (&["--set", "timing.keep_alive=1h"], "timing.keep_alive: must be shorter than"),
+        (&["--set", "timing.handshake_timeout=0s"], "timing.handshake_timeout: must be at least"),
+        (&["--set", "timing.keep_alive=1ns"], "timing.keep_alive: must be at least 10ms"),
+        (&["--set", "limits.bulk_window_bytes=1"], "limits.bulk_window_bytes: must be at least"),
         (&["--set", "lan.enabled=maybe"], "lan.enabled: expected true or false"),
         (&["--set", "lan.enabled"], "has no ="),
         (&["--set", "limits.memory_budget=1KiB"], "1KiB can't hold the limits"),
@@ -122,6 +125,12 @@ fn authorities_overwrite_nothing_and_check_their_input() {
     let (code, said) = fail(["authority", "new", text(&key)]);
     assert!(code == 1 && said.contains("exists already"), "{said}");
     assert_eq!(std::fs::read(&key).unwrap(), before);
+    // Where only the public half is in the way, no key stays that isn't its other half.
+    let lost = place.path("b.key");
+    place.file("b.key.pub", &public);
+    let (code, said) = fail(["authority", "new", text(&lost)]);
+    assert!(code == 1 && said.contains("b.key.pub exists already"), "{said}");
+    assert!(!lost.exists());
     let (code, said) = fail(["authority", "issue", "1234", "--key", text(&key)]);
     assert!(code == 2 && said.contains("all 64 hex digits"), "{said}");
     let id = "ab".repeat(32);
@@ -140,6 +149,36 @@ fn help_teaches_and_completions_are_printed() {
         assert!(succeed(["completions", shell]).contains("p2pnet"));
     }
     assert_eq!(run(["nonsense"]).status.code(), Some(2));
+}
+
+#[test]
+fn nobody_needs_to_read_what_is_printed() {
+    let place = Place::new();
+    let default = place.file("node.toml", succeed(["config", "--default"]));
+    let (key, state) = (place.path("a.key"), place.path("state"));
+    let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
+    for arguments in [
+        &["completions", "zsh"][..],
+        &["config", "--default"],
+        &["config", "--check", text(&default)],
+        &["authority", "new", text(&key)],
+        &["doctor", "--state", text(&state)],
+    ] {
+        let output = p2pnet(arguments).stdout(full()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}");
+        assert!(said.contains("can't write to standard output"), "{arguments:?}: {said}");
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let _ = std::fs::remove_file(&key);
+        let _ = std::fs::remove_file(place.path("a.key.pub"));
+        let output = p2pnet(arguments).stdout(writer).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!said.contains("panicked") && output.status.code() != Some(101), "{said}");
+    }
+    // A complaint that can't be made doesn't change the exit code.
+    let unheard = p2pnet(["up", "--network", ""]).stderr(full()).status().unwrap();
+    assert_eq!(unheard.code(), Some(2));
 }
 
 #[test]

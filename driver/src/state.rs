@@ -10,7 +10,7 @@
 //! content or the new. What can't be read is an error that names the file; nothing is dropped or made anew in silence.
 
 use p2pnet_protocol::{BlockTarget, PeerId};
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -20,6 +20,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
+/// The file of the identity's seed.
+const IDENTITY: &str = "identity.key";
 /// The length of an identity's seed.
 const SEED_BYTES: usize = 32;
 /// No honest list file is larger.
@@ -158,17 +160,29 @@ impl StateDir {
     /// # Errors
     /// If the file is readable by others, has the wrong length, or can't be read or written.
     pub fn identity(&self) -> Result<Zeroizing<[u8; SEED_BYTES]>, StateError> {
-        let file = self.path.join("identity.key");
+        if let Some(seed) = Self::saved_identity(&self.path)? {
+            return Ok(seed);
+        }
         let mut seed = Zeroizing::new([0; SEED_BYTES]);
-        let mut key = match File::open(&file) {
+        getrandom::fill(&mut *seed).map_err(|error| {
+            let file = self.path.join(IDENTITY);
+            io_error("drawing an identity for", &file)(io::Error::other(error))
+        })?;
+        self.replace(IDENTITY, &*seed)?;
+        Ok(seed)
+    }
+
+    /// The seed of the identity in the directory at `path`, if it has one. This takes no lock and writes nothing, so that it
+    /// is in no node's way: the file never changes once it is there.
+    ///
+    /// # Errors
+    /// If the file is readable by others, has the wrong length, or can't be read.
+    pub fn saved_identity(path: &Path) -> Result<Option<Zeroizing<[u8; SEED_BYTES]>>, StateError> {
+        let file = path.join(IDENTITY);
+        let mut seed = Zeroizing::new([0; SEED_BYTES]);
+        let mut key = match open(&file) {
             Ok(key) => key,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                getrandom::fill(&mut *seed).map_err(|error| {
-                    io_error("drawing an identity for", &file)(io::Error::other(error))
-                })?;
-                self.replace("identity.key", &*seed)?;
-                return Ok(seed);
-            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(io_error("opening", &file)(error)),
         };
         let metadata = key.metadata().map_err(io_error("opening", &file))?;
@@ -180,7 +194,7 @@ impl StateDir {
             return Err(StateError::KeyLength { file, bytes: metadata.len() });
         }
         key.read_exact(&mut *seed).map_err(io_error("reading", &file))?;
-        Ok(seed)
+        Ok(Some(seed))
     }
 
     /// The saved lists; empty ones if none were saved yet.
@@ -191,7 +205,7 @@ impl StateDir {
         let file = self.path.join("lists.json");
         let corrupt = |problem: String| StateError::Corrupt { file: file.clone(), problem };
         let mut text = Vec::new();
-        match File::open(&file) {
+        match open(&file) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Lists::default()),
             opened => opened
                 .and_then(|opened| opened.take(LISTS_BYTES_MAX + 1).read_to_end(&mut text))
@@ -240,6 +254,12 @@ impl StateDir {
         };
         written().map_err(io_error("writing", &file))
     }
+}
+
+/// Opens a file for reading. A pipe in its place, which nobody may ever write to, holds nobody up: it reads as empty.
+fn open(file: &Path) -> io::Result<File> {
+    let flags = i32::try_from(OFlags::NONBLOCK.bits()).map_err(io::Error::other)?;
+    OpenOptions::new().read(true).custom_flags(flags).open(file)
 }
 
 fn io_error(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StateError {
@@ -318,6 +338,29 @@ mod tests {
         fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
         fs::write(&file, [1; 31]).unwrap();
         assert!(matches!(state.identity(), Err(StateError::KeyLength { bytes: 31, .. })));
+    }
+
+    #[test]
+    fn a_saved_identity_is_read_beside_a_running_node() {
+        let (_outer, path) = directory();
+        assert!(StateDir::saved_identity(&path).unwrap().is_none());
+        let held = StateDir::open(&path).unwrap();
+        let seed = *held.identity().unwrap();
+        assert_eq!(StateDir::saved_identity(&path).unwrap().as_deref(), Some(&seed));
+    }
+
+    #[test]
+    fn a_pipe_in_the_place_of_a_file_holds_nobody_up() {
+        use rustix::fs::{FileType, Mode};
+        let (_outer, path) = directory();
+        let state = StateDir::open(&path).unwrap();
+        for name in ["identity.key", "lists.json"] {
+            let pipe = path.join(name);
+            rustix::fs::mknodat(rustix::fs::CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)
+                .unwrap();
+        }
+        assert!(matches!(state.identity(), Err(StateError::KeyLength { bytes: 0, .. })));
+        assert!(matches!(state.lists(), Err(StateError::Corrupt { .. })));
     }
 
     #[test]

@@ -201,6 +201,11 @@ pub struct Timing {
     pub redial_attempts_max: u32,
 }
 
+impl Timing {
+    /// The least that a timeout or the wait between signs of life may be.
+    const SHORTEST: Duration = Duration::from_millis(10);
+}
+
 impl Default for Timing {
     fn default() -> Self {
         Self {
@@ -270,6 +275,17 @@ impl Config {
             );
         }
         let timing = &self.timing;
+        // Less time than a machine needs to answer at all would end every channel, or fill it with pings.
+        let spans = [
+            ("timing.dial_timeout", timing.dial_timeout),
+            ("timing.handshake_timeout", timing.handshake_timeout),
+            ("timing.trust_timeout", timing.trust_timeout),
+            ("timing.pending_timeout", timing.pending_timeout),
+            ("timing.keep_alive", timing.keep_alive),
+        ];
+        if let Some((key, _)) = spans.iter().find(|(_, span)| *span < Timing::SHORTEST) {
+            return error(key, "must be at least 10ms");
+        }
         if timing.keep_alive >= timing.silence_timeout {
             return error("timing.keep_alive", "must be shorter than timing.silence_timeout");
         }

@@ -148,8 +148,12 @@ impl Limits {
                 "must hold one packet: at least limits.packet_bytes_max",
             ));
         }
-        if self.message_window_bytes < 4096 || self.bulk_window_bytes < 4096 {
-            return Err(("limits.message_window_bytes", "both windows must be at least 4096"));
+        let windows = [
+            ("limits.message_window_bytes", self.message_window_bytes),
+            ("limits.bulk_window_bytes", self.bulk_window_bytes),
+        ];
+        if let Some((key, _)) = windows.iter().find(|(_, bytes)| *bytes < 4096) {
+            return Err((key, "must be at least 4096"));
         }
         if self.unread_events_max < 64 {
             return Err(("limits.unread_events_max", "must be at least 64"));

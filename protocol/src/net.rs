@@ -60,11 +60,14 @@ impl fmt::Display for BadPrefix {
 impl core::error::Error for BadPrefix {}
 
 impl IpPrefix {
-    /// The prefix of `length` bits that holds `address`; host bits are cleared, IPv4-mapped addresses become IPv4.
+    /// The prefix of `length` bits that holds `address`; host bits are cleared. An IPv4-mapped address becomes IPv4, and the
+    /// 96 bits that say so no longer count: `::ffff:192.0.2.0/120` is `192.0.2.0/24`.
     ///
     /// # Errors
-    /// [`BadPrefix`] if `length` is over 32 or 128.
+    /// [`BadPrefix`] if `length` is over 32 or 128, or so short that an IPv4-mapped address isn't one any more.
     pub fn new(address: IpAddr, length: u8) -> Result<Self, BadPrefix> {
+        let mapped = address.is_ipv6() && address.to_canonical().is_ipv4();
+        let length = if mapped { length.checked_sub(96).ok_or(BadPrefix)? } else { length };
         let address = address.to_canonical();
         let width = if address.is_ipv4() { 32u8 } else { 128 };
         let host_bits = u32::from(width.checked_sub(length).ok_or(BadPrefix)?);
@@ -169,6 +172,22 @@ mod tests {
         assert_eq!(v6.to_string(), "2001:db8::/32");
         for bad in ["", "1.2.3.4/33", "::/129", "1.2.3.4/-1", "host/8", "1.2.3.4/"] {
             assert_eq!(bad.parse::<IpPrefix>(), Err(BadPrefix), "{bad}");
+        }
+    }
+
+    #[test]
+    fn prefixes_of_mapped_addresses_are_those_of_ipv4() {
+        for (mapped, plain) in [
+            ("::ffff:192.0.2.9", "192.0.2.9/32"),
+            ("::ffff:192.0.2.9/128", "192.0.2.9/32"),
+            ("::ffff:192.0.2.9/120", "192.0.2.0/24"),
+            ("::ffff:0:0/96", "0.0.0.0/0"),
+        ] {
+            assert_eq!(mapped.parse::<IpPrefix>().unwrap().to_string(), plain);
+        }
+        // Read as lengths of IPv4 these would block other hosts than meant.
+        for short in ["::ffff:192.0.2.9/16", "::ffff:192.0.2.9/95"] {
+            assert_eq!(short.parse::<IpPrefix>(), Err(BadPrefix), "{short}");
         }
     }
 

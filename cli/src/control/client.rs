@@ -43,6 +43,10 @@ impl Client {
         match answer {
             Ok(Some(Response::Failed(failure))) => Err(failure),
             Ok(Some(response)) => Ok(response),
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                Err(Failure::usage("this is more than one command can hold")
+                    .fix("send less at once"))
+            }
             Ok(None) => Err(self.broken("it closed the connection without an answer")),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 Err(self.broken("it gave no answer within a minute"))
@@ -108,6 +112,15 @@ mod tests {
         let (mut client, mut node) = pair();
         node.write_all(b"what?\n").unwrap();
         assert!(client.ask(&Request::Id).unwrap_err().to_string().contains("/state"));
+    }
+
+    #[test]
+    fn what_is_too_large_is_not_blamed_on_the_node() {
+        let (mut client, _node) = pair();
+        // Each of these takes six bytes as JSON.
+        let text = "\u{1}".repeat(2 << 20);
+        let said = client.ask(&Request::Send { to: None, text }).unwrap_err().to_string();
+        assert!(said.contains("send less at once") && !said.contains("/state"), "{said}");
     }
 
     #[test]

@@ -24,12 +24,12 @@ pub(crate) fn read<T: DeserializeOwned>(from: &mut impl BufRead) -> io::Result<O
 /// Writes one line.
 ///
 /// # Errors
-/// The stream failed, or the line is longer than the other side reads.
+/// The stream failed, or the line is longer than the other side reads ([`io::ErrorKind::InvalidInput`]).
 pub(crate) fn write<T: Serialize>(to: &mut impl Write, value: &T) -> io::Result<()> {
     let mut line = serde_json::to_vec(value)?;
     line.push(b'\n');
     if line.len() as u64 > LINE_BYTES_MAX {
-        return Err(invalid("the line is too long"));
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the line is too long"));
     }
     to.write_all(&line)?;
     to.flush()
@@ -59,7 +59,7 @@ mod tests {
         assert_eq!(read::<String>(&mut endless).unwrap_err().to_string(), "the line is too long");
         let long = "x".repeat(LINE_BYTES_MAX as usize);
         let mut sink = Vec::new();
-        assert!(write(&mut sink, &long).is_err());
+        assert_eq!(write(&mut sink, &long).unwrap_err().kind(), io::ErrorKind::InvalidInput);
         assert!(sink.is_empty(), "nothing of it was written");
     }
 }

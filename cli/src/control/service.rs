@@ -10,6 +10,7 @@ use p2pnet_driver::{Handle, ListError, Packet, Reply, Stopped};
 use p2pnet_protocol::{
     BlockTarget, CommandError, DisconnectReason, PeerId, PeerView, RoutineChange, SendError,
 };
+use std::net::{IpAddr, SocketAddr};
 use std::sync::mpsc::Sender;
 
 /// The running node, as commands reach it.
@@ -46,7 +47,7 @@ impl NodeService {
             Request::Accept { peer } => self.on_peer(&peer, |peer| node.accept(peer)),
             Request::Refuse { peer } => self.on_peer(&peer, |peer| node.refuse(peer)),
             Request::Trust { peer } => self.on_peer(&peer, |peer| node.trust(peer)),
-            Request::Untrust { peer } => self.on_peer(&peer, |peer| node.untrust(peer)),
+            Request::Untrust { peer } => self.untrust(&peer),
             Request::Trusted => Ok(Response::Trusted(node.trusted().wait()?)),
             Request::Block { target } => {
                 let target = self.target(&target)?;
@@ -125,6 +126,16 @@ impl NodeService {
         Ok(Response::Blocked(vec![target]))
     }
 
+    fn untrust(&self, text: &str) -> Result<Response, Failure> {
+        let peer = self.peer(text)?;
+        if !self.node.trusted().wait()?.contains(&peer) {
+            return Err(Failure::failed(format!("{} is not on the list of trusted", peer.short()))
+                .fix("`p2pnet trust` lists who is; `p2pnet block PEER` turns a peer away"));
+        }
+        self.node.untrust(peer).wait()?;
+        Ok(Response::DoneTo(peer))
+    }
+
     fn send(&self, to: &str, text: String) -> Result<Response, Failure> {
         let peer = self.peer(to)?;
         let packet = Packet::message(text);
@@ -143,8 +154,9 @@ impl NodeService {
     }
 
     fn connect(&self, address: &str, expect: Option<&str>) -> Result<Response, Failure> {
-        let to = address.parse().map_err(|_| {
-            Failure::usage(format!("\"{}\" is no address", address.escape_debug()))
+        let to = address.parse().ok().filter(can_be_dialled).ok_or_else(|| {
+            let shown = address.escape_debug();
+            Failure::usage(format!("\"{shown}\" is no address that can be connected to"))
                 .fix("write IP:PORT, such as 192.0.2.1:9000 or [2001:db8::1]:9000")
         })?;
         let expect = expect.map(|peer| self.peer(peer)).transpose()?;
@@ -166,6 +178,15 @@ fn rows(views: Vec<PeerView>) -> Vec<PeerRow> {
     views.into_iter().map(PeerRow::from).collect()
 }
 
+/// Whether a node can listen there: a port, and an address of one host.
+fn can_be_dialled(to: &SocketAddr) -> bool {
+    let nobody = match to.ip().to_canonical() {
+        IpAddr::V4(ip) => ip.is_unspecified() || ip.is_multicast() || ip.is_broadcast(),
+        IpAddr::V6(ip) => ip.is_unspecified() || ip.is_multicast(),
+    };
+    to.port() != 0 && !nobody
+}
+
 fn is_digits(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
@@ -178,7 +199,10 @@ impl From<Stopped> for Failure {
 
 impl From<CommandError> for Failure {
     fn from(error: CommandError) -> Self {
-        let failure = Self::failed(error.to_string());
+        let failure = match error {
+            CommandError::OutOfRange(_) => Self::usage(error.to_string()),
+            _ => Self::failed(error.to_string()),
+        };
         match error {
             CommandError::NotConnected | CommandError::Send(SendError::NotConnected) => {
                 failure.fix("`p2pnet peers` shows who is; `p2pnet connect IP:PORT` opens a channel")
@@ -205,5 +229,39 @@ impl From<ListError> for Failure {
             other => Self::failed(other.to_string())
                 .fix("make room or make the state directory writable, and say it again"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_listens_at_some_addresses() {
+        for good in ["192.0.2.1:9000", "127.0.0.1:1", "[fe80::1%3]:7", "[2001:db8::1]:65535"] {
+            assert!(can_be_dialled(&good.parse().unwrap()), "{good}");
+        }
+        for bad in [
+            "192.0.2.1:0",
+            "0.0.0.0:1",
+            "[::]:1",
+            "[::ffff:0.0.0.0]:1",
+            "224.0.0.1:1",
+            "255.255.255.255:1",
+            "[ff02::1]:1",
+        ] {
+            assert!(!can_be_dialled(&bad.parse().unwrap()), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_is_out_of_range_is_a_slip_of_the_caller() {
+        let exit = |error: CommandError| format!("{:?}", Failure::from(error).exit_code());
+        assert_eq!(exit(CommandError::OutOfRange("it")), exit_of(2));
+        assert_eq!(exit(CommandError::NotConnected), exit_of(1));
+    }
+
+    fn exit_of(code: u8) -> String {
+        format!("{:?}", std::process::ExitCode::from(code))
     }
 }

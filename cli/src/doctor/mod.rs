@@ -83,7 +83,6 @@ pub(crate) fn run(args: &args::Doctor) -> Result<(), Failure> {
 }
 
 fn tell(findings: &[Finding], json: bool) -> Result<(), Failure> {
-    use std::io::Write as _;
     let palette = Palette::for_stdout();
     let mut out = String::new();
     for finding in findings {
@@ -106,10 +105,5 @@ fn tell(findings: &[Finding], json: bool) -> Result<(), Failure> {
     if !json && findings.iter().all(|finding| finding.level != Level::Bad) {
         out.push_str("Nothing stands in the way.\n");
     }
-    match std::io::stdout().write_all(out.as_bytes()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Failure::failed(format!("can't write: {error}")))
-        }
-        _ => Ok(()),
-    }
+    crate::out::out().bytes(out.as_bytes())
 }

@@ -114,9 +114,10 @@ fn udp_port(port: u16) -> Finding {
     const CHECK: &str = "port";
     match (bind_udp(port, false), bind_udp(port, true)) {
         (Ok(()), _) => Finding::good(CHECK, format!("UDP {port} is free")),
-        (Err(_), Ok(())) => {
-            Finding::good(CHECK, format!("UDP {port} is shared with another node of this host"))
-        }
+        (Err(_), Ok(())) => Finding::good(
+            CHECK,
+            format!("UDP {port} is shared with what runs on this host already"),
+        ),
         (_, Err(error)) if error.kind() == io::ErrorKind::AddrInUse => Finding::note(
             CHECK,
             format!("UDP {port} is held by another program, which doesn't share it"),
