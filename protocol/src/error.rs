@@ -39,7 +39,7 @@ pub enum Violation {
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotP2pnet => f.write_str("not a P2PNet stream"),
+            Self::NotP2pnet => f.write_str("something that is no P2PNet stream"),
             Self::Malformed(malformed) => malformed.fmt(f),
             Self::TooLong(what) => write!(f, "{what} too long"),
             Self::BadTag => f.write_str("a message that fails authentication"),
