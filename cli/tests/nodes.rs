@@ -475,3 +475,16 @@ fn prefixes_that_name_nobody_are_explained() {
     let (code, said) = a.fail(&["block", "example.org"]);
     assert!(code == 2 && said.contains("expected a peer id"), "{said}");
 }
+
+#[test]
+fn a_label_is_derived_where_that_is_asked_for() {
+    let place = Place::new();
+    let secret = place.file("secret", "correct horse battery staple\n");
+    let with = ["--secret", text(&secret), "--set", "derive_label=true"];
+    let mut a = Node::quiet(&place, "a", &with);
+    let mut b = Node::quiet(&place, "b", &with[..2]);
+    connect(&mut a, &mut b);
+    let told = b.wait_for("identity_received", &a);
+    let label = told["label"].as_str().unwrap();
+    assert!(label.len() == 32 && label.bytes().all(|byte| byte.is_ascii_hexdigit()), "{label}");
+}

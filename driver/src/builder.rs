@@ -167,8 +167,14 @@ impl Builder {
     /// # Errors
     /// [`StartError`] says what is in the way.
     pub fn start(self) -> Result<(Handle, Events, Driver), StartError> {
-        let Self { mut config, identity, state_dir, listen_ports, handlers, without_aes } = self;
+        let Self { mut config, identity, state_dir, listen_ports, mut handlers, without_aes } =
+            self;
         config.validate()?;
+        if config.may_derive_label() && (config.derive_label || handlers.replaces_identifier()) {
+            config.label = handlers.identifier(&interfaces::identifier_source());
+            config.derive_label = false;
+            config.validate()?;
+        }
         let state = state_dir.map(StateDir::open).transpose()?;
         if let Some(state) = &state {
             let lists = state.lists()?;
@@ -237,6 +243,7 @@ fn open_listeners(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use p2pnet_protocol::trust::policy::LocalIdentifierSetPolicy;
 
     fn config() -> Config {
         let mut config =
@@ -268,6 +275,45 @@ mod tests {
         assert_ne!(id(Builder::new(config())), id(Builder::new(config())));
         let anonymous = Config { anonymous: true, ..config() };
         assert_ne!(id(Builder::new(anonymous).state_dir(outer.path().join("state"))), id(kept()));
+    }
+
+    #[test]
+    fn a_label_is_derived_at_start_where_that_is_asked_for() {
+        let label = |config: Config, handlers: Handlers| {
+            let (_handle, _events, driver) =
+                Builder::new(config).handlers(handlers).start().unwrap();
+            driver.net.label().to_owned()
+        };
+        assert_eq!(label(config(), Handlers::default()), "");
+        let derives = || Config { derive_label: true, ..config() };
+        let derived = label(derives(), Handlers::default());
+        assert!(derived.len() == 32 && derived.bytes().all(|b| b.is_ascii_hexdigit()), "{derived}");
+        let own = || {
+            let mut own = Handlers::default();
+            own.set_identifier(|source| {
+                assert!(source.time.is_some());
+                "ada's laptop".into()
+            });
+            own
+        };
+        assert_eq!(label(config(), own()), "ada's laptop");
+        assert_eq!(label(derives(), own()), "ada's laptop");
+        assert_eq!(label(Config { label: "given".into(), ..config() }, own()), "given");
+        assert_eq!(label(Config { anonymous: true, ..config() }, own()), "");
+        let mut policed = config();
+        let policy = &mut policed.policies.identifier.local_identifier_set_policy;
+        *policy = LocalIdentifierSetPolicy::RemoteOnly;
+        assert_eq!(label(policed.clone(), own()), "");
+        policed.derive_label = true;
+        assert_eq!(policed.validate().unwrap_err().key, "derive_label");
+        // Asked to derive one, a node under the strictest policy has a name and isn't anonymous.
+        let strict = LocalIdentifierSetPolicy::StrictLocalOnly;
+        policed.policies.identifier.local_identifier_set_policy = strict;
+        assert_eq!(label(policed, Handlers::default()).len(), 32);
+        let mut bad = Handlers::default();
+        bad.set_identifier(|_| "two\nlines".into());
+        let error = Builder::new(config()).handlers(bad).start().err();
+        assert!(matches!(error, Some(StartError::Config(error)) if error.key == "label"));
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Which network interfaces can be used, and news when that changes.
 
-use p2pnet_protocol::{Interface, InterfaceAddress, IpPrefix};
+use crate::clock::Clock;
+use p2pnet_protocol::trust::identifier::IdentifierSource;
+use p2pnet_protocol::{Interface, InterfaceAddress, IpPrefix, UnixTime};
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::ffi::CStr;
@@ -148,6 +150,70 @@ unsafe fn ip(address: *const libc::sockaddr) -> Option<IpAddr> {
     }
 }
 
+/// What a textual identifier is derived from on this host, as far as the host knows it without asking anybody: an
+/// address counts as public if it is one and an interface has it.
+pub fn identifier_source() -> IdentifierSource {
+    source_of(&scan().unwrap_or_default(), mac, Clock::new().wall())
+}
+
+fn source_of(
+    interfaces: &[Interface],
+    mac: impl Fn(&str) -> Option<[u8; 6]>,
+    time: Option<UnixTime>,
+) -> IdentifierSource {
+    let links = || interfaces.iter().filter(|interface| !interface.loopback);
+    let of = |interface: &Interface| interface.addresses.iter().any(|a| is_public(a.address));
+    // The interface that faces the world, else the first.
+    let used = links().find(|interface| of(interface)).or_else(|| links().next());
+    let addresses = links().flat_map(|interface| &interface.addresses).map(|a| a.address);
+    let public: Vec<IpAddr> = addresses.filter(|address| is_public(*address)).collect();
+    let public_v6 = public.iter().find_map(|address| match address {
+        IpAddr::V6(ip) => Some(*ip),
+        IpAddr::V4(_) => None,
+    });
+    let public_v4 = public.iter().find_map(|address| match address {
+        IpAddr::V4(ip) => Some(*ip),
+        IpAddr::V6(_) => None,
+    });
+    IdentifierSource {
+        mac: used.and_then(|interface| mac(&interface.name)),
+        time,
+        public_v6,
+        public_v4,
+    }
+}
+
+/// The hardware address of an interface, where the system shows it as a file.
+fn mac(interface: &str) -> Option<[u8; 6]> {
+    let path = std::path::Path::new("/sys/class/net").join(interface).join("address");
+    parse_mac(std::fs::read_to_string(path).ok()?.trim())
+}
+
+fn parse_mac(text: &str) -> Option<[u8; 6]> {
+    let bytes: Result<Vec<u8>, _> =
+        text.split(':').map(|pair| u8::from_str_radix(pair, 16)).collect();
+    bytes.ok()?.try_into().ok()
+}
+
+/// Whether the address is one of the internet at large (IANA's special-purpose registries).
+fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(ip) => {
+            let [a, b, ..] = ip.octets();
+            let shared = a == 100 && (64..128).contains(&b);
+            let benchmark = a == 198 && (b == 18 || b == 19);
+            let none = ip.is_private() || ip.is_loopback() || ip.is_link_local();
+            let special = a == 0 || a >= 224 || ip.is_documentation() || shared || benchmark;
+            !none && !special
+        }
+        IpAddr::V6(ip) => {
+            let [a, b, ..] = ip.segments();
+            // Global unicast, less documentation and the transition mechanisms.
+            a & 0xe000 == 0x2000 && !(a == 0x2001 && (b == 0x0db8 || b < 0x0200)) && a != 0x2002
+        }
+    }
+}
+
 /// IPv6 addresses that are still tentative or turned out to be duplicates, by interface. Empty where the system doesn't
 /// tell in this way.
 fn unusable_v6() -> BTreeSet<(u32, Ipv6Addr)> {
@@ -205,6 +271,37 @@ mod tests {
         assert_eq!(v4.address, Ipv4Addr::LOCALHOST);
         assert_eq!(v4.prefix, "127.0.0.0/8".parse().unwrap());
         assert_eq!(v4.broadcast, None);
+    }
+
+    #[test]
+    fn an_identifier_is_derived_from_what_the_host_knows() {
+        let interface = |index, name: &str, loopback, addresses: &[&str]| Interface {
+            index,
+            name: name.into(),
+            loopback,
+            multicast: true,
+            addresses: addresses
+                .iter()
+                .map(|text| {
+                    let address: IpAddr = text.parse().unwrap();
+                    InterfaceAddress { prefix: IpPrefix::single(address), address, broadcast: None }
+                })
+                .collect(),
+        };
+        let mac = |name: &str| parse_mac(if name == "eth1" { "02:00:00:00:00:07" } else { "x" });
+        let time = Some(UnixTime(1_750_000_000));
+        let lo = interface(1, "lo", true, &["127.0.0.1", "::1"]);
+        let inner = interface(2, "eth0", false, &["192.168.0.7", "fe80::7", "fd00::7"]);
+        let outer = interface(3, "eth1", false, &["8.8.8.8", "2606:4700::7"]);
+        let all = source_of(&[lo.clone(), inner.clone(), outer], mac, time);
+        assert_eq!(all.mac, Some([2, 0, 0, 0, 0, 7]));
+        assert_eq!((all.time, all.public_v4), (time, Some([8, 8, 8, 8].into())));
+        assert_eq!(all.public_v6, Some("2606:4700::7".parse().unwrap()));
+        let inside = source_of(&[lo, inner], mac, None);
+        assert_eq!(inside, IdentifierSource::default(), "nothing here is public");
+        for special in ["100.64.0.1", "198.18.0.1", "192.0.2.1", "2001:db8::1", "2002::1"] {
+            assert!(!is_public(special.parse().unwrap()), "{special}");
+        }
     }
 
     #[test]

@@ -96,6 +96,10 @@ pub struct Config {
     pub membership: Membership,
     /// The textual network identifier, a label without meaning for security.
     pub label: String,
+    /// Whether the driver makes up a label at start where none is given: by the
+    /// [default derivation](crate::trust::identifier::derive), or by the application's
+    /// ([`Handlers::set_identifier`](crate::handlers::Handlers::set_identifier), which asks for it by itself).
+    pub derive_label: bool,
     /// A fresh identity that nothing links to an earlier run: no label, no note.
     pub anonymous: bool,
     /// Who is turned away from the start, as loaded from a state directory.
@@ -119,6 +123,7 @@ impl Default for Config {
             policies: TrustPolicies::default(),
             membership: Membership::default(),
             label: String::new(),
+            derive_label: false,
             anonymous: false,
             blocked: Vec::new(),
             allowed: Vec::new(),
@@ -230,8 +235,14 @@ impl Config {
     /// identity.
     pub fn is_anonymous(&self) -> bool {
         let policy = self.policies.identifier.local_identifier_set_policy;
-        let unnamed = self.label.is_empty();
+        let unnamed = self.label.is_empty() && !self.derive_label;
         self.anonymous || (policy == LocalIdentifierSetPolicy::StrictLocalOnly && unnamed)
+    }
+
+    /// Whether this node may give itself a label, and has none.
+    pub fn may_derive_label(&self) -> bool {
+        let policy = self.policies.identifier.local_identifier_set_policy;
+        self.label.is_empty() && !self.is_anonymous() && policy.allows_local()
     }
 
     /// The identifier that the configuration gives, if the policy lets this node set one.
@@ -267,6 +278,15 @@ impl Config {
         self.first_label()?;
         if self.anonymous && !self.label.is_empty() {
             return error("label", "an anonymous node has no label: drop one of the two");
+        }
+        if self.derive_label && !self.label.is_empty() {
+            return error("derive_label", "there is a label already: drop one of the two");
+        }
+        if self.derive_label && !self.may_derive_label() {
+            return error(
+                "derive_label",
+                "an anonymous node has no label, and a policy that leaves it to an authority derives none",
+            );
         }
         if self.is_anonymous() && self.membership.certificate.is_some() {
             return error(

@@ -181,7 +181,9 @@ impl Handlers {
         self
     }
 
-    /// Replaces the derivation of this node's textual identifier.
+    /// Replaces the derivation of this node's textual identifier, and asks for it: the driver calls it at start, unless a
+    /// label is configured, the node is anonymous, or the policy leaves the label to an authority. An empty text gives
+    /// the node no label.
     #[doc(alias = "SetIdentifier")]
     pub fn set_identifier(
         &mut self,
@@ -189,6 +191,11 @@ impl Handlers {
     ) -> &mut Self {
         self.identifier = Some(Box::new(make));
         self
+    }
+
+    /// Whether [`set_identifier`](Self::set_identifier) was called.
+    pub const fn replaces_identifier(&self) -> bool {
+        self.identifier.is_some()
     }
 
     /// This node's textual identifier, by the application's derivation or by the

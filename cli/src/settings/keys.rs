@@ -108,6 +108,7 @@ static PLAIN: &[Key] = keys! { false;
     "accept_inbound" => config.accept_inbound, "Whether incoming connections are accepted.";
     "placement" => config.placement, "Where incoming peers go once they have proved who they are: \"event-based\" lets them in,\n\"queue-based\" and \"queue-and-event-based\" let them wait for `p2pnet accept`.";
     "label" => config.label, "A label that peers see where the policy lets it pass: a claim, without meaning for security.\nAt most 128 bytes.";
+    "derive_label" => config.derive_label, "Whether a label is made up at start, from the hardware address, the time and the public address if an\ninterface has one. Without it, and without a label, the node has none.";
     "anonymous" => config.anonymous, "A fresh identity on every start, which nothing links to an earlier one.";
     "allowed" => config.allowed, "If not empty, only these peer ids get a channel.";
     "blocked" => config.blocked, "Who is turned away from the start: peer ids, addresses or prefixes.";
