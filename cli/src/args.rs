@@ -51,6 +51,10 @@ pub(crate) enum Command {
     Block(Block),
     /// Lift a block
     Unblock(Unblock),
+    /// Let in a peer, an address or a prefix, and nobody who isn't allowed; without one, list who is
+    Allow(Block),
+    /// Take off the allow-list; without entries it is off, and everybody may come
+    Disallow(Unblock),
     /// Trust a peer by its identity; without one, list the trusted
     Trust(Trust),
     /// Take a peer off the list of trusted ones
@@ -388,6 +392,9 @@ mod tests {
             "p2pnet block 192.0.2.0/24",
             "p2pnet block",
             "p2pnet unblock 192.0.2.1",
+            "p2pnet allow 192.0.2.0/24",
+            "p2pnet allow",
+            "p2pnet disallow 3fa94c01",
             "p2pnet trust 3fa94c01",
             "p2pnet untrust 3fa94c01",
             "p2pnet pending",
@@ -421,6 +428,7 @@ mod tests {
             "p2pnet send --to 3fa94c01 --all hello",
             "p2pnet send --all",
             "p2pnet unblock",
+            "p2pnet disallow",
             "p2pnet inbound maybe",
             "p2pnet routine interval RotateBroadcastPort",
             "p2pnet authority issue 00 --days 0",

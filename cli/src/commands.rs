@@ -131,10 +131,29 @@ pub(crate) fn unblock(args: args::Unblock) -> Result<(), Failure> {
     tell_targets(&args.node, &request, "no longer blocked: ").map(drop)
 }
 
-/// Tells what the node answers about blocks, and how many there are.
+/// `allow`.
+pub(crate) fn allow(args: args::Block) -> Result<(), Failure> {
+    let (request, before) = match args.target {
+        Some(target) => (Request::Allow { target }, "allowed from now on, and nobody who isn't: "),
+        None => (Request::Allowed, ""),
+    };
+    let count = tell_targets(&args.node, &request, before)?;
+    if count == 0 && !args.node.json {
+        eprintln!("There is no allow-list: everybody who isn't blocked may come.");
+    }
+    Ok(())
+}
+
+/// `disallow`.
+pub(crate) fn disallow(args: args::Unblock) -> Result<(), Failure> {
+    let request = Request::Disallow { target: args.target };
+    tell_targets(&args.node, &request, "no longer on the allow-list: ").map(drop)
+}
+
+/// Tells what the node answers about lists, and how many there are.
 fn tell_targets(node: &args::Node, request: &Request, before: &str) -> Result<usize, Failure> {
     let mut client = connect(node)?;
-    let Response::Blocked(targets) = client.ask(request)? else { return Err(client.unexpected()) };
+    let Response::Targets(targets) = client.ask(request)? else { return Err(client.unexpected()) };
     for target in targets.iter().map(show_block_target) {
         match node.json {
             true => out().json(&OneTarget { target })?,

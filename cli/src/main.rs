@@ -69,6 +69,8 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Disconnect(args) => commands::disconnect(args),
         Command::Block(args) => commands::block(args),
         Command::Unblock(args) => commands::unblock(args),
+        Command::Allow(args) => commands::allow(args),
+        Command::Disallow(args) => commands::disallow(args),
         Command::Trust(args) => commands::trust(args),
         Command::Untrust(args) => commands::untrust(args),
         Command::Pending(args) => commands::pending(&args),

@@ -232,6 +232,9 @@ fn every_command_speaks_json() {
         (&["block", "192.0.2.0/24"], "target", "192.0.2.0/24"),
         (&["block"], "target", "192.0.2.0/24"),
         (&["unblock", "192.0.2.0/24"], "target", "192.0.2.0/24"),
+        (&["allow", &id[..8]], "target", &id),
+        (&["allow"], "target", &id),
+        (&["disallow", &id], "target", &id),
         (&["peers"], "peer", &id),
         (&["disconnect", &id], "peer", &id),
     ] {
@@ -487,4 +490,29 @@ fn a_label_is_derived_where_that_is_asked_for() {
     let told = b.wait_for("identity_received", &a);
     let label = told["label"].as_str().unwrap();
     assert!(label.len() == 32 && label.bytes().all(|byte| byte.is_ascii_hexdigit()), "{label}");
+}
+
+#[test]
+fn the_allow_list_bites_at_once_survives_a_restart_and_is_lifted() {
+    let place = Place::new();
+    let (mut a, mut b) = (Node::quiet(&place, "a", &[]), Node::quiet(&place, "b", &[]));
+    connect(&mut a, &mut b);
+    let said = a.succeed(&["allow", "192.0.2.0/24"]);
+    assert_eq!(said, "allowed from now on, and nobody who isn't: 192.0.2.0/24\n");
+    let closed = b.wait_for("peer_closed", &a);
+    assert!(closed["reason"].as_str().unwrap().starts_with("ended by the peer: "), "{closed}");
+    let (code, said) = a.fail(&["connect", &b.addr, "--expect", &b.id]);
+    assert!(code == 1 && said.contains("the allow-list does not have this peer"), "{said}");
+    a.stop();
+    let mut a = Node::quiet(&place, "a", &[]);
+    assert_eq!(a.succeed(&["allow"]), "192.0.2.0/24\n");
+    a.succeed(&["allow", "127.0.0.0/8"]);
+    connect(&mut b, &mut a);
+    let (code, said) = a.fail(&["disallow", "127.0.0.1"]);
+    assert!(code == 1 && said.contains("is not on the allow-list"), "{said}");
+    a.succeed(&["disallow", "127.0.0.0/8"]);
+    b.wait_for("peer_closed", &a);
+    a.succeed(&["disallow", "192.0.2.0/24"]);
+    assert_eq!(a.succeed(&["allow"]), "");
+    connect(&mut b, &mut a);
 }

@@ -179,6 +179,7 @@ impl Builder {
         if let Some(state) = &state {
             let lists = state.lists()?;
             merge(&mut config.blocked, lists.blocked);
+            merge(&mut config.allowed, lists.allowed);
             merge::<PeerId>(&mut config.membership.trusted, lists.trusted);
         }
         let identity = match (identity, &state) {

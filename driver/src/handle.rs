@@ -317,6 +317,24 @@ impl Handle {
         self.change_list(move |net, now| net.unblock(now, target))
     }
 
+    /// Lets an identity, an address or a prefix in; the first one shuts everybody else out.
+    pub fn allow(&self, target: BlockTarget) -> Reply<(), ListError> {
+        self.change_list(move |net, now| net.allow(now, target))
+    }
+
+    /// Takes that off the allow-list; without entries everybody may come.
+    pub fn disallow(&self, target: BlockTarget) -> Reply<(), ListError> {
+        self.change_list(move |net, now| {
+            net.disallow(now, target);
+            Ok(())
+        })
+    }
+
+    /// The allow-list; empty if it is off.
+    pub fn allowed(&self) -> Reply<Vec<BlockTarget>> {
+        self.call(|net, _| net.allowed())
+    }
+
     /// Adds an identity to the operator's list of trusted ones.
     pub fn trust(&self, peer: PeerId) -> Reply<(), ListError> {
         self.change_list(move |net, now| net.trust(now, peer))

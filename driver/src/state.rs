@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `identity.key` | the 32-byte Ed25519 seed, readable by its owner alone, written once |
 //! | `lock` | held with `flock` for as long as a node runs on this state |
-//! | `lists.json` | blocked identities, addresses and prefixes; trusted identities |
+//! | `lists.json` | what is blocked and what is allowed: identities, addresses and prefixes; trusted identities |
 //!
 //! Files are replaced in one step (a new file, synced, renamed, and the directory synced), so a crash leaves the old
 //! content or the new. What can't be read is an error that names the file; nothing is dropped or made anew in silence.
@@ -106,6 +106,9 @@ pub struct Lists {
     pub blocked: Vec<BlockTarget>,
     /// Whom the operator trusts.
     pub trusted: Vec<PeerId>,
+    /// Who alone is let in, if anybody is named. Earlier versions had no such list.
+    #[serde(default)]
+    pub allowed: Vec<BlockTarget>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -311,10 +314,13 @@ mod tests {
                 BlockTarget::Peer(PeerId([1; 32])),
             ],
             trusted: vec![PeerId([2; 32])],
+            allowed: vec![BlockTarget::Prefix("2001:db8::/32".parse().unwrap())],
         };
         state.save_lists(&lists).unwrap();
         assert_eq!(state.lists().unwrap(), lists);
         let file = path.join("lists.json");
+        fs::write(&file, r#"{"version":1,"blocked":[],"trusted":[]}"#).unwrap();
+        assert_eq!(state.lists().unwrap(), Lists::default(), "of an earlier version");
         for damage in ["", "{", "[]", r#"{"version":2,"blocked":[],"trusted":[]}"#] {
             fs::write(&file, damage).unwrap();
             let error = state.lists().unwrap_err();

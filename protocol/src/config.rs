@@ -104,8 +104,8 @@ pub struct Config {
     pub anonymous: bool,
     /// Who is turned away from the start, as loaded from a state directory.
     pub blocked: Vec<BlockTarget>,
-    /// If not empty, only these identities get a channel.
-    pub allowed: Vec<PeerId>,
+    /// If not empty, only these identities, and whoever comes from these addresses and prefixes, get a channel.
+    pub allowed: Vec<BlockTarget>,
     /// How long things may take.
     pub timing: Timing,
     /// How much things may take.

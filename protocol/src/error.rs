@@ -224,6 +224,8 @@ pub enum CommandError {
     NotPending,
     /// The identity or address is blocked.
     Blocked,
+    /// There is an allow-list, and the peer is not on it.
+    NotListed,
     /// That is this node itself.
     Oneself,
     /// A channel to this peer is open already.
@@ -249,6 +251,7 @@ impl fmt::Display for CommandError {
             Self::NotConnected => f.write_str("not connected to this peer"),
             Self::NotPending => f.write_str("no such peer is waiting to be accepted"),
             Self::Blocked => f.write_str("blocked: unblock it first"),
+            Self::NotListed => f.write_str("the allow-list does not have this peer"),
             Self::Oneself => f.write_str("that is this node itself"),
             Self::AlreadyConnected => f.write_str("already connected to this peer"),
             Self::LimitReached(what) => write!(f, "the limit {what} is reached"),

@@ -399,10 +399,21 @@ pub enum Command {
         /// The packet.
         packet: Packet,
     },
+    /// Keep some bytes of the application's own with the channel to a peer.
+    SetChannelData {
+        /// The peer.
+        peer: PeerId,
+        /// The bytes.
+        data: Vec<u8>,
+    },
     /// Turn an identity, an address or a prefix away from now on.
     Block(BlockTarget),
     /// Lift a block.
     Unblock(BlockTarget),
+    /// Put on the allow-list; the first entry turns it on.
+    Allow(BlockTarget),
+    /// Take off the allow-list; the end of the last entry turns it off.
+    Disallow(BlockTarget),
     /// Add an identity to the list of trusted ones.
     Trust(PeerId),
     /// Take an identity off that list and demote its channel.
@@ -452,7 +463,7 @@ pub enum Command {
     Shutdown,
 }
 
-/// Who or what is blocked.
+/// Who or what is blocked, or allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BlockTarget {

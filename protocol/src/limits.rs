@@ -81,6 +81,9 @@ impl Default for Limits {
 pub(crate) const RECORD_BYTES_MAX: usize = 2 + 16_384 + 16;
 
 impl Limits {
+    /// The most bytes that an application keeps with one channel.
+    pub const CHANNEL_DATA_BYTES_MAX: usize = 4096;
+
     /// For a host with a few megabytes to spare.
     pub fn small() -> Self {
         Self {
@@ -174,6 +177,7 @@ impl Limits {
         const CONTROL_BYTES: u64 = 64 << 10;
         STATE_BYTES
             .saturating_add(CONTROL_BYTES)
+            .saturating_add(Self::CHANNEL_DATA_BYTES_MAX as u64)
             .saturating_add(u64::from(self.send_queue_bytes_max))
             .saturating_add(u64::from(self.message_window_bytes))
             .saturating_add(u64::from(self.bulk_window_bytes))

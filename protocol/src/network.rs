@@ -113,8 +113,8 @@ impl<C: Crypto> PeerNetwork<C> {
         for target in &config.blocked {
             lists.block(*target).map_err(|error| full("blocked", error))?;
         }
-        for peer in &config.allowed {
-            lists.allow(*peer).map_err(|error| full("allowed", error))?;
+        for target in &config.allowed {
+            lists.allow(*target).map_err(|error| full("allowed", error))?;
         }
         for peer in &config.membership.trusted {
             lists.trust(*peer).map_err(|error| full("membership.trusted", error))?;

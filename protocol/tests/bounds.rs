@@ -154,7 +154,7 @@ fn the_lists_have_a_bound_of_their_own() {
     let full = Err(CommandError::LimitReached("limits.listed_max"));
     assert_eq!(world.nodes[0].trust(now, PeerId([3; 32])), full);
     assert_eq!(world.nodes[0].trust(now, PeerId([2; 32])), Ok(()));
-    config.allowed = vec![PeerId([1; 32]), PeerId([2; 32]), PeerId([3; 32])];
+    config.allowed = (1..4).map(|n| BlockTarget::Peer(PeerId([n; 32]))).collect();
     let crypto = p2pnet_crypto::PureCrypto::new().unwrap();
     let error = world::Node::new(config, &[1; 32], Seed::from_u64(1), crypto, now).err().unwrap();
     assert_eq!(error.key, "allowed");

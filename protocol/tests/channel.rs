@@ -251,3 +251,50 @@ fn a_hub_keeps_everybody_who_dialled_it() {
     }
     assert_eq!(world.connected(0).len(), 24);
 }
+
+#[test]
+fn the_application_keeps_data_with_a_channel_as_long_as_it_lasts() {
+    let mut world = World::pair();
+    let (a, b, now) = (world.id(0), world.id(1), world.now);
+    let none = Err(CommandError::NotConnected);
+    assert_eq!(world.nodes[0].set_channel_data(now, &b, b"early"), none);
+    world.join(0, 1);
+    assert_eq!(world.nodes[0].channel_data(&b), b"");
+    world.nodes[0].set_channel_data(now, &b, b"seat 7").unwrap();
+    world.nodes[0].set_channel_data(now, &b, b"seat 8").unwrap();
+    let long = [0; Limits::CHANNEL_DATA_BYTES_MAX + 1];
+    let refused = world.nodes[0].set_channel_data(now, &b, &long);
+    assert!(matches!(refused, Err(CommandError::OutOfRange(_))));
+    assert_eq!(world.nodes[0].channel_data(&b), b"seat 8");
+    assert_eq!(world.nodes[1].channel_data(&a), b"", "it is never sent");
+    world.nodes[1].disconnect(now, &a, DisconnectReason::Requested).unwrap();
+    world.settle();
+    assert_eq!(world.nodes[0].channel_data(&b), b"");
+    world.join(0, 1);
+    assert_eq!(world.nodes[0].channel_data(&b), b"", "another channel");
+}
+
+/// What `peers` shows of a channel is what went over it (feature C6).
+#[test]
+fn a_channel_counts_what_goes_over_it() {
+    let mut world = World::pair();
+    world.join(0, 1);
+    let b = world.id(1);
+    let before = world.nodes[0].peer(&b).unwrap().stats;
+    for _ in 0..3 {
+        world.nodes[0].send(world.now, &b, &Packet::message("0123456789")).unwrap();
+    }
+    let queued = world.nodes[0].peer(&b).unwrap().stats;
+    assert_eq!(queued.packets_sent - before.packets_sent, 3);
+    assert!(queued.queued_bytes >= 30, "{queued:?}");
+    world.settle();
+    let sent = world.nodes[0].peer(&b).unwrap().stats;
+    assert_eq!(sent.queued_bytes, 0);
+    assert!(sent.bytes_sent - before.bytes_sent >= 30 && sent.round_trip_us.is_some(), "{sent:?}");
+    let a = world.id(0);
+    let received = world.nodes[1].peer(&a).unwrap().stats;
+    assert_eq!((received.packets_received, received.bytes_received), (3, sent.bytes_sent));
+    world.now = world.now + Duration::from_secs(3);
+    world.nodes[1].handle_timeout(world.now);
+    assert_eq!(world.nodes[1].peer(&a).unwrap().stats.idle_ms, 3000);
+}

@@ -265,6 +265,55 @@ fn a_block_ends_the_channel_at_once_and_keeps_the_peer_out_both_ways() {
     assert_eq!(trust(&world), BOTH_AUTHENTICATED);
 }
 
+#[test]
+fn the_allow_list_bites_at_once_both_ways_and_by_address_too() {
+    let mut world = World::new(vec![quiet(), quiet(), quiet()]);
+    world.join(1, 0);
+    world.join(0, 2);
+    world.pass(Duration::from_secs(1));
+    let (hub, b, c) = (world.id(0), world.id(1), world.id(2));
+    let open = |world: &World| -> Vec<PeerId> {
+        world.connected(0).into_iter().map(|(peer, _)| peer).collect()
+    };
+    let sorted = |mut ids: Vec<PeerId>| {
+        ids.sort();
+        ids
+    };
+    assert_eq!(open(&world), sorted(vec![b, c]));
+    world.nodes[0].allow(world.now, BlockTarget::Peer(b)).unwrap();
+    world.settle();
+    assert_eq!(open(&world), [b], "whoever is not on the list goes at once");
+    let told = CloseReason::Remote(DisconnectReason::NotAuthorized);
+    assert_eq!(
+        world.saw(2, |event| matches!(event, Event::PeerClosed { reason, .. } if *reason == told)),
+        1
+    );
+    world.pass(Duration::from_secs(300));
+    let _refused = world.nodes[2].connect(world.now, world::address(0), Some(hub));
+    world.settle();
+    let out = world.nodes[0].connect(world.now, world::address(2), Some(c));
+    assert_eq!(out, Err(CommandError::NotListed));
+    // Whose name isn't told is turned away when it is proved.
+    world.nodes[0].connect(world.now, world::address(2), None).unwrap();
+    world.settle();
+    assert_eq!(open(&world), [b]);
+    // By address; and back.
+    let address = IpPrefix::single(world::address(2).ip());
+    world.nodes[0].allow(world.now, BlockTarget::Prefix(address)).unwrap();
+    world.nodes[0].connect(world.now, world::address(2), Some(c)).unwrap();
+    world.settle();
+    assert_eq!(open(&world), sorted(vec![b, c]));
+    world.nodes[0].disallow(world.now, BlockTarget::Peer(b));
+    world.settle();
+    assert_eq!(open(&world), [c]);
+    world.nodes[0].disallow(world.now, BlockTarget::Prefix(address));
+    world.settle();
+    world.pass(Duration::from_secs(61));
+    world.nodes[0].connect(world.now, world::address(1), Some(b)).unwrap();
+    world.settle();
+    assert_eq!(open(&world), sorted(vec![b, c]), "an empty list is off");
+}
+
 // The textual identifier.
 
 fn labelled(policy: LocalIdentifierSetPolicy, label: &str) -> Config {

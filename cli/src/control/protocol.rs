@@ -28,6 +28,12 @@ pub(crate) enum Request {
     Unblock { target: String },
     /// What is blocked.
     Blocked,
+    /// Put on the allow-list.
+    Allow { target: String },
+    /// Take off it.
+    Disallow { target: String },
+    /// What is allowed.
+    Allowed,
     /// Put on the list of trusted identities.
     Trust { peer: String },
     /// Take off that list.
@@ -71,8 +77,8 @@ pub(crate) enum Response {
     Peers(Vec<PeerRow>),
     /// Who took a message, and who didn't.
     Sent(Vec<SentRow>),
-    /// What is blocked.
-    Blocked(Vec<BlockTarget>),
+    /// What is blocked, or allowed.
+    Targets(Vec<BlockTarget>),
     /// Trusted identities.
     Trusted(Vec<PeerId>),
     /// Routines.

@@ -52,10 +52,17 @@ impl NodeService {
             Request::Block { target } => {
                 let target = self.target(&target)?;
                 node.block(target).wait()?;
-                Ok(Response::Blocked(vec![target]))
+                Ok(Response::Targets(vec![target]))
             }
             Request::Unblock { target } => self.unblock(&target),
-            Request::Blocked => Ok(Response::Blocked(node.blocked().wait()?)),
+            Request::Allow { target } => {
+                let target = self.target(&target)?;
+                node.allow(target).wait()?;
+                Ok(Response::Targets(vec![target]))
+            }
+            Request::Disallow { target } => self.disallow(&target),
+            Request::Allowed => Ok(Response::Targets(node.allowed().wait()?)),
+            Request::Blocked => Ok(Response::Targets(node.blocked().wait()?)),
             Request::Inbound { accept } => {
                 node.set_accept_inbound(accept).wait()?;
                 Ok(Response::Done)
@@ -92,15 +99,16 @@ impl NodeService {
         Ok(Response::DoneTo(peer))
     }
 
-    /// The peer that `text` names among those that the node knows, trusts or blocks.
+    /// The peer that `text` names among those that the node knows, trusts, blocks or allows.
     fn peer(&self, text: &str) -> Result<PeerId, Failure> {
         let known = self.node.call(|net, _| {
             let peers = net.peers().into_iter().map(|view| view.peer);
-            let blocked = net.blocked().into_iter().filter_map(|target| match target {
+            let listed = net.blocked().into_iter().chain(net.allowed());
+            let listed = listed.filter_map(|target| match target {
                 BlockTarget::Peer(peer) => Some(peer),
                 BlockTarget::Prefix(_) => None,
             });
-            peers.chain(net.trusted()).chain(blocked).collect::<Vec<_>>()
+            peers.chain(net.trusted()).chain(listed).collect::<Vec<_>>()
         });
         resolve::peer(text, known.wait()?)
     }
@@ -123,7 +131,17 @@ impl NodeService {
                 .fix("`p2pnet block` lists what is; lift a block as it was set"));
         }
         self.node.unblock(target).wait()?;
-        Ok(Response::Blocked(vec![target]))
+        Ok(Response::Targets(vec![target]))
+    }
+
+    fn disallow(&self, text: &str) -> Result<Response, Failure> {
+        let target = self.target(text)?;
+        if !self.node.allowed().wait()?.contains(&target) {
+            return Err(Failure::failed(format!("{text} is not on the allow-list"))
+                .fix("`p2pnet allow` lists what is; take an entry off as it was put on"));
+        }
+        self.node.disallow(target).wait()?;
+        Ok(Response::Targets(vec![target]))
     }
 
     fn untrust(&self, text: &str) -> Result<Response, Failure> {
@@ -216,6 +234,7 @@ impl From<CommandError> for Failure {
             }
             CommandError::NotPending => failure.fix("`p2pnet pending` lists who waits"),
             CommandError::NoSuchRoutine(_) => failure.fix("`p2pnet routine list` lists the names"),
+            CommandError::NotListed => failure.fix("`p2pnet allow PEER` puts it there"),
             CommandError::Blocked => failure.fix("`p2pnet block` lists what is blocked"),
             _ => failure,
         }

@@ -110,7 +110,7 @@ static PLAIN: &[Key] = keys! { false;
     "label" => config.label, "A label that peers see where the policy lets it pass: a claim, without meaning for security.\nAt most 128 bytes.";
     "derive_label" => config.derive_label, "Whether a label is made up at start, from the hardware address, the time and the public address if an\ninterface has one. Without it, and without a label, the node has none.";
     "anonymous" => config.anonymous, "A fresh identity on every start, which nothing links to an earlier one.";
-    "allowed" => config.allowed, "If not empty, only these peer ids get a channel.";
+    "allowed" => config.allowed, "If not empty, only these get a channel: peer ids, addresses or prefixes.";
     "blocked" => config.blocked, "Who is turned away from the start: peer ids, addresses or prefixes.";
 };
 

@@ -249,7 +249,11 @@ impl<R: Runtime> Loop<R> {
 
     fn save_lists(&mut self) {
         let Some(state) = &self.state else { return };
-        let lists = Lists { blocked: self.net.blocked(), trusted: self.net.trusted() };
+        let lists = Lists {
+            blocked: self.net.blocked(),
+            trusted: self.net.trusted(),
+            allowed: self.net.allowed(),
+        };
         if let Err(error) = state.save_lists(&lists) {
             self.shared.warn(format!("the lists were not saved: {error}"));
             self.not_saved = Some(error);

@@ -8,6 +8,7 @@ use crate::crypto::Crypto;
 use crate::error::{CloseReason, CommandError, DialError, SendError};
 use crate::id::{ConnId, PeerId};
 use crate::io::{BlockTarget, Event, Output, RoutineChange, TrustChange};
+use crate::limits::Limits;
 use crate::net::canonical;
 use crate::time::Instant;
 use crate::trust::identifier::{IdentifierError, Origin};
@@ -50,6 +51,28 @@ impl<C: Crypto> PeerNetwork<C> {
             known.add_address(to);
         }
         Ok(conn)
+    }
+
+    /// Keeps some bytes of the application's own with the channel to `peer`, in place of earlier ones. They are never
+    /// sent, and go when the channel does. [`channel_data`](Self::channel_data) gives them back.
+    ///
+    /// # Errors
+    /// [`CommandError::NotConnected`] if there is no channel, [`CommandError::OutOfRange`] for more than
+    /// [`CHANNEL_DATA_BYTES_MAX`](Limits::CHANNEL_DATA_BYTES_MAX) bytes.
+    pub fn set_channel_data(
+        &mut self,
+        now: Instant,
+        peer: &PeerId,
+        data: &[u8],
+    ) -> Result<(), CommandError> {
+        self.cx.at(now);
+        if data.len() > Limits::CHANNEL_DATA_BYTES_MAX {
+            return Err(CommandError::OutOfRange("the length of a channel's data"));
+        }
+        let conn = self.conn_of(peer).ok_or(CommandError::NotConnected)?;
+        let link = self.link_mut(conn).ok_or(CommandError::NotConnected)?;
+        link.data = data.into();
+        Ok(())
     }
 
     /// Ends the channel to `peer`: what is queued is sent first. The peer is not dialled again by itself.
@@ -178,22 +201,56 @@ impl<C: Crypto> PeerNetwork<C> {
         Ok(())
     }
 
-    /// Ends every connection that the lists cover.
+    /// Lets an identity, an address or a prefix in. The first entry turns the allow-list on: channels that it doesn't
+    /// cover end at once, and from then on only who is on it gets one. Blocks go before it.
+    ///
+    /// # Errors
+    /// [`CommandError::LimitReached`] if the list is full.
+    pub fn allow(&mut self, now: Instant, target: BlockTarget) -> Result<(), CommandError> {
+        self.cx.at(now);
+        if self.lists.allow(target)? {
+            self.cx.tell(Event::ListsChanged);
+        }
+        if let BlockTarget::Peer(peer) = target
+            && let Some(known) = self.book.get_mut(&peer)
+        {
+            known.hold_until = None;
+        }
+        self.end_blocked();
+        Ok(())
+    }
+
+    /// Takes exactly this off the allow-list; channels that are no longer covered end at once. Without entries the list
+    /// is off, and everybody may come.
+    pub fn disallow(&mut self, now: Instant, target: BlockTarget) {
+        self.cx.at(now);
+        if self.lists.disallow(target) {
+            self.cx.tell(Event::ListsChanged);
+        }
+        self.end_blocked();
+    }
+
+    /// Ends every connection that the lists turn away.
     pub(super) fn end_blocked(&mut self) {
         let covered = |connection: &super::connection::Connection<C>| {
+            let ip = connection.at.ip();
             let peer = connection.link().map(|link| link.channel.peer).or(connection.expect);
-            self.lists.is_blocked(peer.as_ref(), Some(connection.at.ip()))
+            if self.lists.is_blocked(peer.as_ref(), Some(ip)) {
+                Some(DisconnectReason::Blocked)
+            } else {
+                let allowed = peer.is_none_or(|peer| self.lists.is_allowed(&peer, ip));
+                (!allowed).then_some(DisconnectReason::NotAuthorized)
+            }
         };
-        let blocked: Vec<_> = self
+        let ends: Vec<_> = self
             .conns
             .iter()
-            .filter(|(_, connection)| covered(connection))
-            .map(|(conn, _)| *conn)
+            .filter_map(|(conn, connection)| Some((*conn, covered(connection)?)))
             .collect();
-        for conn in blocked {
+        for (conn, reason) in ends {
             let open = self.conns.get(&conn).is_some_and(|connection| connection.link().is_some());
             if open {
-                self.close_link(conn, CloseReason::Local(DisconnectReason::Blocked));
+                self.close_link(conn, CloseReason::Local(reason));
             } else {
                 self.fail(conn, DialError::Blocked);
             }

@@ -68,6 +68,8 @@ pub(crate) struct Link {
     pub(crate) rate: Rate,
     /// Received and not given back.
     pub(crate) held: Held,
+    /// The application's own.
+    pub(crate) data: Box<[u8]>,
 }
 
 /// Who has described itself to whom.
@@ -138,6 +140,7 @@ impl Link {
             refused: Refused::default(),
             acquaintance: Acquaintance::default(),
             held: Held::default(),
+            data: Box::default(),
             rate: Rate { at: now, ..Rate::default() },
         }
     }

@@ -52,6 +52,9 @@ impl<C: Crypto> PeerNetwork<C> {
         if self.lists.is_blocked(expect.as_ref(), Some(to.ip())) {
             return Err(CommandError::Blocked);
         }
+        if expect.is_some_and(|peer| !self.lists.is_allowed(&peer, to.ip())) {
+            return Err(CommandError::NotListed);
+        }
         if !self.admission.may_dial(&self.cx.limits) {
             return Err(CommandError::LimitReached("limits.connections_max"));
         }
@@ -138,7 +141,8 @@ impl<C: Crypto> PeerNetwork<C> {
                     if connection.expect.is_some_and(|expected| expected != who.peer) {
                         return Err(DialError::WrongPeer(who.peer));
                     }
-                    if lists.is_blocked(Some(&who.peer), None) || !lists.is_allowed(&who.peer) {
+                    let ip = connection.at.ip();
+                    if lists.is_blocked(Some(&who.peer), None) || !lists.is_allowed(&who.peer, ip) {
                         return Err(DialError::Blocked);
                     }
                     let rival = book.get(&who.peer).and_then(|known| known.conn);
@@ -203,7 +207,7 @@ impl<C: Crypto> PeerNetwork<C> {
         if self.lists.is_blocked(Some(&peer), Some(at.ip())) {
             return self.refuse_link(conn, DisconnectReason::Blocked);
         }
-        if !self.lists.is_allowed(&peer) {
+        if !self.lists.is_allowed(&peer, at.ip()) {
             return self.refuse_link(conn, DisconnectReason::NotAuthorized);
         }
         let who = Answerer { peer, start_nonce };

@@ -63,7 +63,7 @@ impl<C: Crypto> PeerNetwork<C> {
     /// A signed beacon came from `at`: a peer that can be dialled there.
     fn on_candidate(&mut self, peer: PeerId, at: SocketAddr, started: bool) {
         let blocked = self.lists.is_blocked(Some(&peer), Some(at.ip()));
-        if blocked || !self.lists.is_allowed(&peer) {
+        if blocked || !self.lists.is_allowed(&peer, at.ip()) {
             return;
         }
         let now = self.cx.now;

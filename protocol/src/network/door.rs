@@ -48,6 +48,12 @@ impl<C: Crypto> PeerNetwork<C> {
             }
             Command::Block(target) => self.block(now, target),
             Command::Unblock(target) => self.unblock(now, target),
+            Command::SetChannelData { peer, data } => self.set_channel_data(now, &peer, &data),
+            Command::Allow(target) => self.allow(now, target),
+            Command::Disallow(target) => {
+                self.disallow(now, target);
+                Ok(())
+            }
             Command::Trust(peer) => self.trust(now, peer),
             Command::Untrust(peer) => self.untrust(now, peer),
             Command::Accept(peer) => self.accept(now, &peer),

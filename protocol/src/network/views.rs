@@ -161,6 +161,12 @@ impl<C: Crypto> PeerNetwork<C> {
         self.book.get(peer).map(|known| self.view(peer, known))
     }
 
+    /// What the application keeps with the channel to a peer; empty if nothing, or if there is no channel.
+    pub fn channel_data(&self, peer: &PeerId) -> &[u8] {
+        let connection = self.conn_of(peer).and_then(|conn| self.conns.get(&conn));
+        connection.and_then(|connection| connection.link()).map_or(&[], |link| &link.data)
+    }
+
     /// The peers that wait to be accepted.
     #[doc(alias = "InboundConnectingPeers")]
     #[doc(alias = "InboundConnectingPeersQueue")]
@@ -171,6 +177,11 @@ impl<C: Crypto> PeerNetwork<C> {
     /// What is blocked.
     pub fn blocked(&self) -> Vec<BlockTarget> {
         self.lists.blocked()
+    }
+
+    /// The allow-list; empty if it is off.
+    pub fn allowed(&self) -> Vec<BlockTarget> {
+        self.lists.allowed()
     }
 
     /// The identities on the operator's list of trusted ones.

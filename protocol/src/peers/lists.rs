@@ -15,52 +15,47 @@ use core::net::IpAddr;
 #[doc(alias = "BlockedIdentifiers")]
 #[derive(Clone, Debug)]
 pub struct Lists {
-    blocked_max: usize,
-    listed_max: usize,
-    blocked_peers: BTreeSet<PeerId>,
-    blocked_prefixes: BTreeSet<IpPrefix>,
-    /// How many blocked prefixes have this family (true for IPv4) and length: what a look-up has to probe.
-    lengths: BTreeMap<(bool, u8), usize>,
-    allowed: BTreeSet<PeerId>,
+    blocked: Targets,
+    allowed: Targets,
     trusted: BTreeSet<PeerId>,
+    trusted_max: usize,
 }
 
-impl Lists {
-    /// Empty lists with the bounds of `limits`.
-    pub fn new(limits: &Limits) -> Self {
-        let count = |bound: u32| usize::try_from(bound).unwrap_or(usize::MAX);
-        Self {
-            blocked_max: count(limits.blocked_max),
-            listed_max: count(limits.listed_max),
-            blocked_peers: BTreeSet::new(),
-            blocked_prefixes: BTreeSet::new(),
-            lengths: BTreeMap::new(),
-            allowed: BTreeSet::new(),
-            trusted: BTreeSet::new(),
-        }
+/// Identities and prefixes, up to a number of them.
+#[derive(Clone, Debug)]
+struct Targets {
+    max: usize,
+    /// The key of the bound, for errors.
+    limit: &'static str,
+    peers: BTreeSet<PeerId>,
+    prefixes: BTreeSet<IpPrefix>,
+    /// How many of the prefixes have this family (true for IPv4) and length: what a look-up has to probe.
+    lengths: BTreeMap<(bool, u8), usize>,
+}
+
+impl Targets {
+    fn new(max: usize, limit: &'static str) -> Self {
+        let (peers, prefixes, lengths) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
+        Self { max, limit, peers, prefixes, lengths }
     }
 
-    /// Blocks `target` and tells whether that changed anything.
-    ///
-    /// # Errors
-    /// [`CommandError::LimitReached`] if so much is blocked already.
-    pub fn block(&mut self, target: BlockTarget) -> Result<bool, CommandError> {
+    fn add(&mut self, target: BlockTarget) -> Result<bool, CommandError> {
         let known = match target {
-            BlockTarget::Peer(peer) => self.blocked_peers.contains(&peer),
-            BlockTarget::Prefix(prefix) => self.blocked_prefixes.contains(&prefix),
+            BlockTarget::Peer(peer) => self.peers.contains(&peer),
+            BlockTarget::Prefix(prefix) => self.prefixes.contains(&prefix),
         };
         if known {
             return Ok(false);
         }
-        if self.blocked_len() >= self.blocked_max {
-            return Err(CommandError::LimitReached("limits.blocked_max"));
+        if self.len() >= self.max {
+            return Err(CommandError::LimitReached(self.limit));
         }
         match target {
             BlockTarget::Peer(peer) => {
-                self.blocked_peers.insert(peer);
+                self.peers.insert(peer);
             }
             BlockTarget::Prefix(prefix) => {
-                self.blocked_prefixes.insert(prefix);
+                self.prefixes.insert(prefix);
                 let same = self.lengths.entry(length_of(&prefix)).or_default();
                 *same = same.saturating_add(1);
             }
@@ -68,13 +63,11 @@ impl Lists {
         Ok(true)
     }
 
-    /// Lifts the block on exactly `target` and tells whether there was one. Lifting the block on an address leaves it
-    /// blocked while a blocked prefix contains it.
-    pub fn unblock(&mut self, target: BlockTarget) -> bool {
+    fn remove(&mut self, target: BlockTarget) -> bool {
         match target {
-            BlockTarget::Peer(peer) => self.blocked_peers.remove(&peer),
+            BlockTarget::Peer(peer) => self.peers.remove(&peer),
             BlockTarget::Prefix(prefix) => {
-                let found = self.blocked_prefixes.remove(&prefix);
+                let found = self.prefixes.remove(&prefix);
                 let length = length_of(&prefix);
                 if found && let Some(same) = self.lengths.get_mut(&length) {
                     *same = same.saturating_sub(1);
@@ -87,43 +80,88 @@ impl Lists {
         }
     }
 
-    /// Whether the identity or the address is blocked. The cost grows with the number of distinct prefix lengths in
-    /// use, at most 33 for IPv4 and 129 for IPv6, and only with the logarithm of the number of blocks.
-    pub fn is_blocked(&self, peer: Option<&PeerId>, ip: Option<IpAddr>) -> bool {
-        peer.is_some_and(|peer| self.blocked_peers.contains(peer))
-            || ip.is_some_and(|ip| self.is_address_blocked(ip))
+    fn has(&self, peer: Option<&PeerId>, ip: Option<IpAddr>) -> bool {
+        peer.is_some_and(|peer| self.peers.contains(peer)) || ip.is_some_and(|ip| self.has_ip(ip))
     }
 
-    fn is_address_blocked(&self, ip: IpAddr) -> bool {
+    /// The cost grows with the number of distinct prefix lengths in use, at most 33 for IPv4 and 129 for IPv6, and only
+    /// with the logarithm of the number of prefixes.
+    fn has_ip(&self, ip: IpAddr) -> bool {
         let ip = ip.to_canonical();
         self.lengths
             .keys()
             .filter(|(is_ipv4, _)| *is_ipv4 == ip.is_ipv4())
             .filter_map(|(_, length)| IpPrefix::new(ip, *length).ok())
-            .any(|prefix| self.blocked_prefixes.contains(&prefix))
+            .any(|prefix| self.prefixes.contains(&prefix))
+    }
+
+    fn all(&self) -> Vec<BlockTarget> {
+        let peers = self.peers.iter().copied().map(BlockTarget::Peer);
+        peers.chain(self.prefixes.iter().copied().map(BlockTarget::Prefix)).collect()
+    }
+
+    fn len(&self) -> usize {
+        self.peers.len().saturating_add(self.prefixes.len())
+    }
+}
+
+impl Lists {
+    /// Empty lists with the bounds of `limits`.
+    pub fn new(limits: &Limits) -> Self {
+        let count = |bound: u32| usize::try_from(bound).unwrap_or(usize::MAX);
+        Self {
+            blocked: Targets::new(count(limits.blocked_max), "limits.blocked_max"),
+            allowed: Targets::new(count(limits.listed_max), "limits.listed_max"),
+            trusted: BTreeSet::new(),
+            trusted_max: count(limits.listed_max),
+        }
+    }
+
+    /// Blocks `target` and tells whether that changed anything.
+    ///
+    /// # Errors
+    /// [`CommandError::LimitReached`] if so much is blocked already.
+    pub fn block(&mut self, target: BlockTarget) -> Result<bool, CommandError> {
+        self.blocked.add(target)
+    }
+
+    /// Lifts the block on exactly `target` and tells whether there was one. Lifting the block on an address leaves it
+    /// blocked while a blocked prefix contains it.
+    pub fn unblock(&mut self, target: BlockTarget) -> bool {
+        self.blocked.remove(target)
+    }
+
+    /// Whether the identity or the address is blocked.
+    pub fn is_blocked(&self, peer: Option<&PeerId>, ip: Option<IpAddr>) -> bool {
+        self.blocked.has(peer, ip)
     }
 
     /// All blocks: identities first, then prefixes, each in order.
     pub fn blocked(&self) -> Vec<BlockTarget> {
-        let peers = self.blocked_peers.iter().copied().map(BlockTarget::Peer);
-        peers.chain(self.blocked_prefixes.iter().copied().map(BlockTarget::Prefix)).collect()
+        self.blocked.all()
     }
 
-    fn blocked_len(&self) -> usize {
-        self.blocked_peers.len().saturating_add(self.blocked_prefixes.len())
-    }
-
-    /// Adds `peer` to the allow-list and tells whether it is new there. The first entry turns the list on.
+    /// Adds `target` to the allow-list and tells whether it is new there. The first entry turns the list on.
     ///
     /// # Errors
     /// [`CommandError::LimitReached`] if the list is full.
-    pub fn allow(&mut self, peer: PeerId) -> Result<bool, CommandError> {
-        insert(&mut self.allowed, peer, self.listed_max)
+    pub fn allow(&mut self, target: BlockTarget) -> Result<bool, CommandError> {
+        self.allowed.add(target)
     }
 
-    /// Whether the allow-list lets `peer` in: it is empty or has it.
-    pub fn is_allowed(&self, peer: &PeerId) -> bool {
-        self.allowed.is_empty() || self.allowed.contains(peer)
+    /// Takes exactly `target` off the allow-list and tells whether it was there. The last entry's end turns the list off.
+    pub fn disallow(&mut self, target: BlockTarget) -> bool {
+        self.allowed.remove(target)
+    }
+
+    /// Whether the allow-list lets `peer` at `ip` in: it is empty, or has the identity or the address.
+    pub fn is_allowed(&self, peer: &PeerId, ip: IpAddr) -> bool {
+        self.allowed.len() == 0 || self.allowed.has(Some(peer), Some(ip))
+    }
+
+    /// The allow-list: identities first, then prefixes, each in order.
+    pub fn allowed(&self) -> Vec<BlockTarget> {
+        self.allowed.all()
     }
 
     /// Adds `peer` to the trusted list and tells whether it is new there.
@@ -131,7 +169,10 @@ impl Lists {
     /// # Errors
     /// [`CommandError::LimitReached`] if the list is full.
     pub fn trust(&mut self, peer: PeerId) -> Result<bool, CommandError> {
-        insert(&mut self.trusted, peer, self.listed_max)
+        if self.trusted.len() >= self.trusted_max && !self.trusted.contains(&peer) {
+            return Err(CommandError::LimitReached("limits.listed_max"));
+        }
+        Ok(self.trusted.insert(peer))
     }
 
     /// Takes `peer` off the trusted list and tells whether it was there.
@@ -152,16 +193,6 @@ impl Lists {
 
 fn length_of(prefix: &IpPrefix) -> (bool, u8) {
     (prefix.address().is_ipv4(), prefix.length())
-}
-
-fn insert(list: &mut BTreeSet<PeerId>, peer: PeerId, max: usize) -> Result<bool, CommandError> {
-    if list.contains(&peer) {
-        Ok(false)
-    } else if list.len() >= max {
-        Err(CommandError::LimitReached("limits.listed_max"))
-    } else {
-        Ok(list.insert(peer))
-    }
 }
 
 #[cfg(test)]
@@ -237,17 +268,25 @@ mod tests {
         assert_eq!(lists.trust(PeerId([1; 32])), Ok(true));
         assert_eq!(lists.trust(PeerId([1; 32])), Ok(false));
         assert_eq!(lists.trust(PeerId([2; 32])), full);
-        assert_eq!(lists.allow(PeerId([1; 32])), Ok(true));
-        assert_eq!(lists.allow(PeerId([2; 32])), full);
+        assert_eq!(lists.allow(BlockTarget::Peer(PeerId([1; 32]))), Ok(true));
+        assert_eq!(lists.allow(prefix("192.0.2.1")), full);
     }
 
     #[test]
     fn an_empty_allow_list_allows_all_and_a_filled_one_only_its_own() {
         let mut lists = lists();
         let (a, b) = (PeerId([1; 32]), PeerId([2; 32]));
-        assert!(lists.is_allowed(&a) && lists.is_allowed(&b));
-        lists.allow(a).unwrap();
-        assert!(lists.is_allowed(&a) && !lists.is_allowed(&b));
+        let (near, far) = (ip("192.0.2.1").unwrap(), ip("198.51.100.1").unwrap());
+        assert!(lists.is_allowed(&a, far) && lists.is_allowed(&b, far));
+        lists.allow(BlockTarget::Peer(a)).unwrap();
+        assert!(lists.is_allowed(&a, far) && !lists.is_allowed(&b, far));
+        lists.allow(prefix("192.0.2.0/24")).unwrap();
+        assert!(lists.is_allowed(&b, near) && lists.is_allowed(&a, far));
+        assert_eq!(lists.allowed(), vec![BlockTarget::Peer(a), prefix("192.0.2.0/24")]);
+        assert!(lists.disallow(BlockTarget::Peer(a)) && !lists.disallow(BlockTarget::Peer(a)));
+        assert!(!lists.is_allowed(&a, far) && lists.is_allowed(&a, near));
+        assert!(lists.disallow(prefix("192.0.2.0/24")));
+        assert!(lists.is_allowed(&a, far), "an empty list is off");
     }
 
     #[test]
