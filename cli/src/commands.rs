@@ -139,7 +139,7 @@ pub(crate) fn allow(args: args::Block) -> Result<(), Failure> {
     };
     let count = tell_targets(&args.node, &request, before)?;
     if count == 0 && !args.node.json {
-        eprintln!("There is no allow-list: everybody who isn't blocked may come.");
+        note("There is no allow-list: everybody who isn't blocked may come.");
     }
     Ok(())
 }
