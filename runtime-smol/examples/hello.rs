@@ -1,0 +1,17 @@
+//! Greets every peer that connects and prints what they say: run it twice on one network.
+
+use p2pnet_smol::{Builder, Event};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    smol::block_on(async {
+        let (node, mut events) = p2pnet_smol::spawn(Builder::default())?;
+        while let Some(event) = events.next().await {
+            match event {
+                Event::PeerConnected { peer, .. } => _ = node.send(peer, b"hello").await,
+                Event::Received(packets) => packets.for_each(|packet| println!("{packet:?}")),
+                _ => {}
+            }
+        }
+        Ok(())
+    })
+}
