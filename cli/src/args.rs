@@ -134,7 +134,7 @@ pub(crate) struct Up {
     /// The public key of the network's authority: 64 hex digits, or a file
     #[arg(long, value_name = "KEY")]
     pub(crate) authority: Option<String>,
-    /// This node's certificate from that authority
+    /// This node's certificate; without --authority, whoever issued it is the authority
     #[arg(long, value_name = "FILE")]
     pub(crate) certificate: Option<PathBuf>,
     /// Use a fresh identity that nothing links to an earlier run

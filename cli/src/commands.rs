@@ -209,7 +209,11 @@ fn tell_sent(row: &SentRow, json: bool) -> Result<(), Failure> {
 fn from_stdin() -> Result<String, Failure> {
     let mut text = String::new();
     let read = io::stdin().take(INPUT_BYTES_MAX + 1).read_to_string(&mut text);
-    read.map_err(|error| Failure::failed(format!("can't read standard input: {error}")))?;
+    read.map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidData => Failure::usage("standard input is no text (UTF-8)")
+            .fix("send text; base64 makes text of anything"),
+        _ => Failure::failed(format!("can't read standard input: {error}")),
+    })?;
     if text.len() as u64 > INPUT_BYTES_MAX {
         return Err(Failure::usage("standard input holds more than 4 MiB").fix("send less at once"));
     }

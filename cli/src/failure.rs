@@ -1,5 +1,6 @@
 //! What went wrong, said to a person: the thing, the fix, and the exit code.
 
+use crate::text::clean_lines;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::process::ExitCode;
@@ -34,6 +35,11 @@ impl Failure {
         ExitCode::from(self.exit)
     }
 
+    /// What to do about it, where that is known.
+    pub(crate) fn remedy(&self) -> Option<&str> {
+        self.fix.as_deref()
+    }
+
     /// What is wrong, without the fix.
     pub(crate) fn problem(&self) -> &str {
         &self.problem
@@ -42,10 +48,23 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "p2pnet: {}", self.problem)?;
+        // Names of files and values of variables come from anywhere: they can't command the terminal either.
+        write!(f, "p2pnet: {}", clean_lines(&self.problem))?;
         match &self.fix {
-            Some(fix) => write!(f, "\n  try: {fix}"),
+            Some(fix) => write!(f, "\n  try: {}", clean_lines(fix)),
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_can_not_command_the_terminal() {
+        let failure = Failure::failed("can't read a\u{1b}[31m\u{202e}").fix("one\n  two\r\u{9b}");
+        let said = "p2pnet: can't read a\\u{1b}[31m\\u{202e}\n  try: one\n  two\\r\\u{9b}";
+        assert_eq!(failure.to_string(), said);
     }
 }

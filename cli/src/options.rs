@@ -61,6 +61,11 @@ fn options(up: &args::Up) -> Result<Vec<Assignment>, Failure> {
             ))),
         },
     };
+    if up.listen.iter().any(|at| at.split(',').any(|at| at.trim().is_empty())) {
+        return Err(Failure::usage("--listen: there is no address in it").fix(
+            "give IP:PORT, IP or PORT; --no-inbound is for a node that accepts no connections",
+        ));
+    }
     let flag = |set: bool, value: &str| set.then(|| String::from(value));
     let level = up.log.clone().or_else(|| up.log_file.as_ref().map(|_| "info".into()));
     option("state", path(&up.state.dir, "--state")?, "--state")?;

@@ -4,7 +4,7 @@ use crate::failure::Failure;
 use p2pnet_driver::state::StateDir;
 use std::ffi::OsString;
 use std::fs;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -34,7 +34,7 @@ fn default(state_home: Option<OsString>, home: Option<OsString>) -> Result<PathB
 /// Sees whether a directory that exists can hold this user's state.
 ///
 /// # Errors
-/// It is no directory, or someone else's.
+/// It is no directory, someone else's, or one that others may write to.
 pub(crate) fn check(path: &Path) -> Result<(), Failure> {
     let shown = path.display();
     let Ok(there) = fs::metadata(path) else { return Ok(()) };
@@ -53,6 +53,14 @@ pub(crate) fn check(path: &Path) -> Result<(), Failure> {
     if rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_err() {
         return Err(Failure::failed(format!("the state directory {shown} can't be written to"))
             .fix(format!("chmod u+rwx {shown}, or name another directory with --state DIR")));
+    }
+    // Who may write there may put another key, other lists or another control socket in their place.
+    let mode = there.permissions().mode() & 0o7777;
+    if mode & 0o022 != 0 {
+        return Err(Failure::failed(format!(
+            "the state directory {shown} has mode {mode:o}, so others may change what is in it"
+        ))
+        .fix(format!("chmod 700 {shown}, or name another directory with --state DIR")));
     }
     Ok(())
 }
@@ -87,5 +95,23 @@ mod tests {
         let said = check(file.path()).unwrap_err().to_string();
         assert!(said.contains("is not a directory") && said.contains("--state"), "{said}");
         assert_eq!(check(&file.path().join("none")), Ok(()));
+    }
+
+    #[test]
+    fn what_others_may_write_to_is_refused() {
+        let state = tempfile::tempdir().unwrap();
+        for (mode, fits) in
+            [(0o700, true), (0o755, true), (0o775, false), (0o702, false), (0o1777, false)]
+        {
+            fs::set_permissions(state.path(), fs::Permissions::from_mode(mode)).unwrap();
+            let said = check(state.path()).map_err(|failure| failure.to_string());
+            assert_eq!(said.is_ok(), fits, "{mode:o}: {said:?}");
+            if let Err(said) = said {
+                assert!(
+                    said.contains(&format!("has mode {mode:o}")) && said.contains("chmod 700"),
+                    "{said}"
+                );
+            }
+        }
     }
 }

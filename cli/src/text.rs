@@ -21,6 +21,11 @@ pub(crate) fn clean(text: &str) -> String {
     out
 }
 
+/// [`clean`], but for the ends of lines, which stay.
+pub(crate) fn clean_lines(text: &str) -> String {
+    text.split('\n').map(clean).collect::<Vec<_>>().join("\n")
+}
+
 /// Line and paragraph separators, direction marks, embeddings, overrides and isolates.
 fn is_deceptive(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')

@@ -190,6 +190,15 @@ fn start(settings: Settings, state: &Path) -> Result<(Handle, Events), Failure> 
 }
 
 fn not_started(error: &StartError) -> Failure {
+    let reason = match error {
+        StartError::Runtime(error) | StartError::Listen { error, .. } => Some(error),
+        StartError::State(StateError::Io { error, .. }) => Some(&**error),
+        _ => None,
+    };
+    if reason.is_some_and(is_out_of_descriptors) {
+        return Failure::failed(error.to_string())
+            .fix("allow more open files (`ulimit -n 1024`), or end programs that hold many");
+    }
     match error {
         StartError::Config(_) => Failure::usage(error.to_string()),
         StartError::AddressInUse(at) => Failure::failed(format!("{at} is in use by another program"))
@@ -204,6 +213,12 @@ fn not_started(error: &StartError) -> Failure {
             .fix("see who may write there, or name another state with --state DIR"),
         other => Failure::failed(other.to_string()),
     }
+}
+
+/// Whether this process, or the host, has no more descriptors to give.
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
 }
 
 /// Raises the soft limit on open files to what the connections want, as far as the hard one lets it.

@@ -34,6 +34,8 @@ fn what_can_not_be_done_is_refused() {
         let (code, said) = node.fail(&["connect", address]);
         assert!(code == 2 && said.contains("no address that can be connected to"), "{said}");
     }
+    let (code, said) = node.fail(&["connect", "[fe80::1]:9000"]);
+    assert!(code == 2 && said.contains("[fe80::1%2]:9000"), "{said}");
     let stranger = "ab".repeat(32);
     let (code, said) = node.fail(&["untrust", &stranger]);
     assert!(code == 1 && said.contains("not on the list of trusted"), "{said}");

@@ -90,6 +90,55 @@ fn a_state_that_is_no_directory_is_named() {
 }
 
 #[test]
+fn addresses_that_nobody_can_listen_on_are_refused() {
+    let place = Place::new();
+    let state = place.path("state");
+    for (at, words) in [
+        ("", "no address in it"),
+        ("127.0.0.1,", "no address in it"),
+        ("localhost", "found \"localhost\""),
+        ("224.0.0.1:9000", "belongs to many hosts"),
+        ("fe80::1", "as in [fe80::1%2]:0"),
+    ] {
+        let (code, said) = fail(["up", "--no-lan", "--state", text(&state), "--listen", at]);
+        assert!(code == 2 && said.contains(words), "{at}: {said}");
+    }
+    assert!(!state.exists(), "nothing is left behind");
+}
+
+#[test]
+fn a_state_that_others_may_change_is_refused() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let place = Place::new();
+    let state = place.path("state");
+    std::fs::create_dir(&state).unwrap();
+    std::fs::set_permissions(&state, std::fs::Permissions::from_mode(0o777)).unwrap();
+    for command in ["up", "doctor"] {
+        let output = run([command, "--state", text(&state)]);
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("has mode 777") && said.contains("chmod 700"), "{said}");
+    }
+    assert_eq!(std::fs::read_dir(&state).unwrap().count(), 0, "nothing is left behind");
+}
+
+#[test]
+fn few_descriptors_are_named_as_the_cause() {
+    let place = Place::new();
+    let state = place.path("state");
+    let program = env!("CARGO_BIN_EXE_p2pnet");
+    let script = "ulimit -n 8 && exec \"$0\" up --no-lan --state \"$1\"";
+    let output = std::process::Command::new("sh")
+        .args(["-c", script, program, text(&state)])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("ulimit -n"), "{said}");
+}
+
+#[test]
 fn commands_without_a_node_say_so() {
     let place = Place::new();
     let state = place.path("state");

@@ -4,7 +4,7 @@ use super::protocol::{PeerRow, Request, Response, RoutineRow, RoutineWish, SentR
 use super::resolve;
 use super::server::Service;
 use crate::failure::Failure;
-use crate::settings::parse_block_target;
+use crate::settings::{has_scope, parse_block_target};
 use crate::up::End;
 use p2pnet_driver::{Handle, ListError, Packet, Reply, Stopped};
 use p2pnet_protocol::{
@@ -177,6 +177,16 @@ impl NodeService {
             Failure::usage(format!("\"{shown}\" is no address that can be connected to"))
                 .fix("write IP:PORT, such as 192.0.2.1:9000 or [2001:db8::1]:9000")
         })?;
+        if matches!(to, SocketAddr::V6(at) if at.ip().is_unicast_link_local()) && !has_scope(&to) {
+            return Err(Failure::usage(format!(
+                "{to} is on every link, so it takes the interface too"
+            ))
+            .fix(format!(
+                "add the interface's number, as in [{}%2]:{}; `ip link` shows it",
+                to.ip(),
+                to.port()
+            )));
+        }
         let expect = expect.map(|peer| self.peer(peer)).transpose()?;
         self.node.connect(to, expect).wait()?;
         Ok(Response::Done)

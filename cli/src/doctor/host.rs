@@ -14,7 +14,8 @@ pub(super) fn state(path: &Path) -> Vec<Finding> {
     const CHECK: &str = "state";
     let shown = path.display();
     if let Err(failure) = state_path::check(path) {
-        return vec![Finding::bad(CHECK, failure.problem(), "name another one with --state DIR")];
+        let fix = failure.remedy().unwrap_or("name another one with --state DIR");
+        return vec![Finding::bad(CHECK, failure.problem(), fix)];
     }
     let Ok(there) = fs::metadata(path) else {
         return vec![will_be_made(path)];

@@ -12,7 +12,7 @@ pub(crate) use budget::LimitsPreset;
 pub(crate) use default_file::default_file;
 pub(crate) use layers::{Assignment, Layers};
 pub(crate) use read::{from_environment, from_file};
-pub(crate) use units::{parse_duration, show_duration};
+pub(crate) use units::{has_scope, parse_duration, show_duration};
 pub(crate) use value::{parse_block_target, show_block_target, show_name};
 
 use crate::log::LogSettings;

@@ -1,7 +1,7 @@
 //! Durations, sizes and listening addresses as people write them.
 
 use p2pnet_protocol::Duration;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::ops::RangeInclusive;
 
 const DURATION_UNITS: [(&str, u64); 6] = [
@@ -63,16 +63,42 @@ pub(crate) fn show_size(bytes: u64) -> String {
 
 /// Reads where to listen: `IP:PORT`, and the short forms `IP` (any port) and `PORT` (any address).
 pub(crate) fn parse_listen(text: &str) -> Result<SocketAddr, String> {
-    if let Ok(ip) = text.parse::<IpAddr>() {
+    let mut at = listen_forms(text)?;
+    at.set_ip(at.ip().to_canonical());
+    match at.ip() {
+        ip if ip.is_multicast() || ip == IpAddr::V4(Ipv4Addr::BROADCAST) => {
+            Err(format!("{ip} belongs to many hosts; connections need an address of this one"))
+        }
+        IpAddr::V6(ip) if ip.is_unicast_link_local() && !has_scope(&at) => Err(format!(
+            "{ip} is on every link: add the interface's number, as in [{ip}%2]:{}; `ip link` shows it",
+            at.port()
+        )),
+        _ => Ok(at),
+    }
+}
+
+/// Whether an IPv6 address says on which interface it is.
+pub(crate) fn has_scope(at: &SocketAddr) -> bool {
+    matches!(at, SocketAddr::V6(at) if at.scope_id() != 0)
+}
+
+fn listen_forms(text: &str) -> Result<SocketAddr, String> {
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    if let Ok(ip) = bare.parse::<IpAddr>() {
         return Ok((ip, 0).into());
+    }
+    if let Ok(at) = format!("[{bare}]:0").parse::<SocketAddrV6>() {
+        return Ok(at.into());
     }
     let port = text.strip_prefix(['*', ':']).map_or(text, |rest| rest.trim_start_matches(':'));
     if let Ok(port) = port.parse::<u16>() {
         return Ok((Ipv6Addr::UNSPECIFIED, port).into());
     }
     text.parse().map_err(|_| {
-        "expected IP:PORT, such as [::]:0, 0.0.0.0:9000 or 192.0.2.1:9000; port 0 lets the system choose"
-            .into()
+        format!(
+            "expected IP:PORT, IP or PORT, such as [::]:0, 192.0.2.1:9000 or 9000 (port 0 lets the system choose), found \"{}\"",
+            text.escape_debug()
+        )
     })
 }
 
@@ -126,11 +152,27 @@ mod tests {
             ("192.0.2.1", "192.0.2.1:0"),
             ("::1", "[::1]:0"),
             ("[fe80::1%3]:7", "[fe80::1%3]:7"),
+            ("[fe80::1%3]", "[fe80::1%3]:0"),
+            ("fe80::1%3", "[fe80::1%3]:0"),
+            ("[::]", "[::]:0"),
+            ("::ffff:192.0.2.1", "192.0.2.1:0"),
+            ("[::ffff:192.0.2.1]:7", "192.0.2.1:7"),
         ] {
             assert_eq!(parse_listen(text).unwrap().to_string(), full);
         }
-        for bad in ["", "host:80", "1.2.3.4:x", "1.2.3.4:70000", "a-b", "-1", "70000"] {
+        for bad in ["", "host:80", "1.2.3.4:x", "1.2.3.4:70000", "a-b", "-1", "70000", "[1", "[]"] {
             assert!(parse_listen(bad).is_err(), "{bad}");
+        }
+        for (bad, said) in [
+            ("224.0.0.1:4", "belongs to many hosts"),
+            ("[ff02::1]:4", "belongs to many hosts"),
+            ("255.255.255.255", "belongs to many hosts"),
+            ("fe80::1", "as in [fe80::1%2]:0"),
+            ("[fe80::1]:7", "as in [fe80::1%2]:7"),
+            ("host", "found \"host\""),
+        ] {
+            let error = parse_listen(bad).unwrap_err();
+            assert!(error.contains(said), "{error}");
         }
     }
 
