@@ -102,6 +102,9 @@ pub struct Config {
     pub derive_label: bool,
     /// A fresh identity that nothing links to an earlier run: no label, no note.
     pub anonymous: bool,
+    /// Hands out the keys of every channel ([`Event::ChannelKeys`](crate::Event::ChannelKeys)), so that captured traffic
+    /// can be read. For debugging alone: whoever gets hold of them reads all that the channels say.
+    pub key_log: bool,
     /// Who is turned away from the start, as loaded from a state directory.
     pub blocked: Vec<BlockTarget>,
     /// If not empty, only these identities, and whoever comes from these addresses and prefixes, get a channel.
@@ -125,6 +128,7 @@ impl Default for Config {
             label: String::new(),
             derive_label: false,
             anonymous: false,
+            key_log: false,
             blocked: Vec::new(),
             allowed: Vec::new(),
             timing: Timing::default(),

@@ -4,13 +4,14 @@
 use crate::config::{Lane, Trust};
 use crate::error::{CloseReason, DialError};
 use crate::id::{ConnId, ListenerId, PeerId, RequestId};
+use crate::key_log::ChannelKeys;
 use crate::net::{Interface, IpPrefix};
 use crate::received::Received;
 use crate::time::{Duration, Instant, UnixTime};
 use crate::trust::identifier::Origin;
 use crate::trust::membership::Refusal;
 use crate::wire::packet::{DisconnectReason, Packet, PacketKind};
-use alloc::{string::String, vec::Vec};
+use alloc::{boxed::Box, string::String, vec::Vec};
 use bytes::Bytes;
 use core::net::SocketAddr;
 use serde::{Deserialize, Serialize};
@@ -314,6 +315,9 @@ pub enum Event {
         /// The port.
         port: u16,
     },
+    /// A channel's keys, as soon as its handshake is over; only with [`Config::key_log`](crate::Config::key_log). They
+    /// stay secret only as long as you keep them so.
+    ChannelKeys(Box<ChannelKeys>),
     /// Blocks or trust lists changed; persist them if they shall survive a restart.
     ListsChanged,
 }

@@ -46,7 +46,8 @@
 //! [`io`] is the whole vocabulary on one page. [`network`] is the node, one file for each kind of work. `channel` is one
 //! connection: the Noise handshake, records, frames, lanes. [`trust`] decides who may do what, [`peers`] who is known and
 //! listed, [`discovery`] finds the LAN, [`routine`] runs what runs again and again, [`wire`] has the formats. [`handlers`]
-//! calls the application's own parts. [`Crypto`] is what the core asks of cryptography.
+//! calls the application's own parts. [`Crypto`] is what the core asks of cryptography. [`channel::observe`] reads what
+//! others said, with the keys that [`key_log`] hands out when asked to.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -73,6 +74,7 @@ pub mod handlers;
 pub mod hash;
 pub mod id;
 pub mod io;
+pub mod key_log;
 pub mod limits;
 pub mod net;
 pub mod network;
@@ -94,6 +96,7 @@ pub use io::{
     Answer, BlockTarget, CloseCause, Command, Deadline, Direction, DiscoverySource,
     DiscoveryStatus, Event, Input, Output, Request, RoutineChange, Transmit, TrustChange, Why,
 };
+pub use key_log::ChannelKeys;
 pub use limits::Limits;
 pub use net::{Interface, InterfaceAddress, IpPrefix};
 pub use network::{ChannelStats, PeerNetwork, PeerState, PeerView, RoutineView, Stats};

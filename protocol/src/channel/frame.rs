@@ -8,22 +8,22 @@ use crate::wire::proof::Proof;
 use alloc::vec::Vec;
 
 /// A sign of life that asks for another.
-pub(crate) const PING: u8 = 0x01;
+pub const PING: u8 = 0x01;
 /// The answer to a ping, with its number.
-pub(crate) const PONG: u8 = 0x02;
+pub const PONG: u8 = 0x02;
 /// How far the sender may go in a lane.
-pub(crate) const CREDIT: u8 = 0x03;
+pub const CREDIT: u8 = 0x03;
 /// Admission: what the sender takes, and its proofs of membership.
-pub(crate) const OPEN: u8 = 0x04;
+pub const OPEN: u8 = 0x04;
 /// The first part of a packet that comes in several.
-pub(crate) const FIRST: u8 = 0x05;
+pub const FIRST: u8 = 0x05;
 /// A further part of a packet.
-pub(crate) const NEXT: u8 = 0x06;
+pub const NEXT: u8 = 0x06;
 /// Unknown kinds from here on are skipped; below they end the channel.
-pub(crate) const SKIPPABLE: u8 = 0x80;
+pub const SKIPPABLE: u8 = 0x80;
 
 /// The lane that packets of this kind go in.
-pub(crate) const fn lane_of(kind: PacketKind) -> Lane {
+pub const fn lane_of(kind: PacketKind) -> Lane {
     match kind {
         PacketKind::Disconnect | PacketKind::TrustStep => Lane::Control,
         PacketKind::PureMessage | PacketKind::PeerGroup | PacketKind::Identity => Lane::Message,
@@ -33,17 +33,22 @@ pub(crate) const fn lane_of(kind: PacketKind) -> Lane {
 
 /// One frame of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Frame<'a> {
-    pub(crate) kind: u8,
-    pub(crate) body: &'a [u8],
+pub struct Frame<'a> {
+    /// What it is.
+    pub kind: u8,
+    /// What it says.
+    pub body: &'a [u8],
     /// The frame's length with its header.
-    pub(crate) bytes: usize,
+    pub bytes: usize,
 }
 
 impl<'a> Frame<'a> {
     /// Reads the next frame; `None` at the end of the record.
+    ///
+    /// # Errors
+    /// [`Malformed`] if it is longer than what is left.
     #[inline]
-    pub(crate) fn next(from: &mut Reader<'a>) -> Result<Option<Self>, Malformed> {
+    pub fn next(from: &mut Reader<'a>) -> Result<Option<Self>, Malformed> {
         if from.is_empty() {
             return Ok(None);
         }
@@ -64,7 +69,11 @@ pub(crate) fn put_ping(out: &mut Vec<u8>, kind: u8, number: u32) {
     put_frame(out, kind, &number.to_be_bytes());
 }
 
-pub(crate) fn parse_ping(body: &[u8]) -> Result<u32, Malformed> {
+/// Reads the number of a ping or a pong.
+///
+/// # Errors
+/// [`Malformed`] if it isn't one number.
+pub fn parse_ping(body: &[u8]) -> Result<u32, Malformed> {
     let mut from = Reader::new(body);
     let number = from.u32("ping")?;
     from.end("ping")?;
@@ -78,7 +87,11 @@ pub(crate) fn put_credit(out: &mut Vec<u8>, lane: Lane, limit: u64) {
     put_frame(out, CREDIT, &body);
 }
 
-pub(crate) fn parse_credit(body: &[u8]) -> Result<(Lane, u64), Malformed> {
+/// Reads a credit frame: the lane, and how far its sender may go.
+///
+/// # Errors
+/// [`Malformed`] if it isn't exactly that.
+pub fn parse_credit(body: &[u8]) -> Result<(Lane, u64), Malformed> {
     let mut from = Reader::new(body);
     let lane = match from.u8("lane")? {
         1 => Lane::Message,
@@ -92,17 +105,17 @@ pub(crate) fn parse_credit(body: &[u8]) -> Result<(Lane, u64), Malformed> {
 
 /// What a side says when it lets the other in.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Open {
+pub struct Open {
     /// The longest packet it takes.
-    pub(crate) packet_bytes_max: u32,
+    pub packet_bytes_max: u32,
     /// How far the other may go in the message lane for now.
-    pub(crate) message_credit: u32,
+    pub message_credit: u32,
     /// How far the other may go in the bulk lane for now.
-    pub(crate) bulk_credit: u32,
+    pub bulk_credit: u32,
     /// The port it accepts connections on; 0 if it doesn't.
-    pub(crate) listen_port: u16,
+    pub listen_port: u16,
     /// Its proofs of membership.
-    pub(crate) proofs: Vec<Proof>,
+    pub proofs: Vec<Proof>,
 }
 
 /// The most bytes of encoded proofs.
@@ -121,8 +134,11 @@ impl Open {
         put_frame(out, OPEN, &body);
     }
 
-    /// What follows the known fields is left for later versions and skipped.
-    pub(crate) fn parse(body: &[u8]) -> Result<Self, Violation> {
+    /// Reads an open frame's body. What follows the known fields is left for later versions and skipped.
+    ///
+    /// # Errors
+    /// [`Violation`] if a field is missing or malformed.
+    pub fn parse(body: &[u8]) -> Result<Self, Violation> {
         let mut from = Reader::new(body);
         Ok(Self {
             packet_bytes_max: from.u32("open frame")?,
@@ -140,8 +156,11 @@ pub(crate) fn put_first(out: &mut Vec<u8>, kind: PacketKind, total: u32) {
     put_varint(out, total);
 }
 
-/// Reads what [`put_first`] wrote; the rest is the part.
-pub(crate) fn parse_first(body: &[u8]) -> Result<(PacketKind, u32, &[u8]), Violation> {
+/// Reads a packet's first part: its kind, the length of all its parts, and the part.
+///
+/// # Errors
+/// [`Violation`] if it is malformed or of unknown kind.
+pub fn parse_first(body: &[u8]) -> Result<(PacketKind, u32, &[u8]), Violation> {
     let mut from = Reader::new(body);
     let kind = from.u8("packet kind")?;
     let kind = PacketKind::from_wire(kind).ok_or(Violation::UnknownPacket(kind))?;

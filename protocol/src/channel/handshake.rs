@@ -13,11 +13,11 @@ use alloc::vec::Vec;
 use core::mem;
 
 /// What the initiator's stream begins with.
-const MAGIC: [u8; 4] = *b"P2P\x01";
+pub const MAGIC: [u8; 4] = *b"P2P\x01";
 /// The version that this code speaks.
 const VERSION: u8 = 1;
-/// The longest handshake message that is taken.
-const MESSAGE_BYTES_MAX: usize = 512;
+/// The longest handshake message that is taken, its length not counted.
+pub const MESSAGE_BYTES_MAX: usize = 512;
 /// A message of length zero is a refusal: one byte says why, in the clear and without proof.
 const REFUSED_OTHER_NETWORK: u8 = 1;
 const REFUSED_INCOMPATIBLE: u8 = 2;
@@ -80,7 +80,7 @@ impl<C: Crypto> Me<C> {
 }
 
 /// What both sides must agree on before anything is said: bound into the transcript, never sent.
-fn prologue(network: &NetworkName) -> Vec<u8> {
+pub(crate) fn prologue(network: &NetworkName) -> Vec<u8> {
     let mut out = Vec::from(*b"p2pnet handshake v1\0");
     put_prefixed(&mut out, network.as_str().as_bytes());
     out
@@ -201,14 +201,7 @@ impl<C: Crypto> Handshake<C> {
         if matches!(self.state, State::AwaitsMagic) {
             return Ok(MAGIC.len());
         }
-        let Some(header) = self.partial.first_chunk::<2>() else { return Ok(2) };
-        match usize::from(u16::from_be_bytes(*header)) {
-            0 => Ok(3),
-            length if length > MESSAGE_BYTES_MAX => {
-                Err(DialError::Violation(Violation::TooLong("handshake message")))
-            }
-            length => Ok(length.saturating_add(2)),
-        }
+        Ok(message_length(&self.partial)?.unwrap_or(2))
     }
 
     /// Refuses a foreign stream at its first wrong byte.
@@ -252,13 +245,54 @@ impl<C: Crypto> Handshake<C> {
     }
 }
 
+/// The length of the handshake message, or refusal, that `bytes` begins with, its header included; `None` if the header
+/// isn't whole.
+///
+/// # Errors
+/// [`Violation`] if no message has this length.
+pub fn message_length(bytes: &[u8]) -> Result<Option<usize>, Violation> {
+    let Some(header) = bytes.first_chunk() else { return Ok(None) };
+    match usize::from(u16::from_be_bytes(*header)) {
+        0 => Ok(Some(3)),
+        length if length > MESSAGE_BYTES_MAX => Err(Violation::TooLong("handshake message")),
+        length => Ok(Some(length.saturating_add(2))),
+    }
+}
+
+/// What the initiator says in the clear, with its first message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Offer<'a> {
+    /// The tag of its network.
+    pub network: [u8; 8],
+    /// The versions that it speaks.
+    pub versions: &'a [u8],
+    /// The ciphers that it speaks, its favourite first ([`Aead::from_wire`]).
+    pub ciphers: &'a [u8],
+}
+
+impl<'a> Offer<'a> {
+    /// Reads the first message's payload. What follows belongs to later versions.
+    ///
+    /// # Errors
+    /// [`Malformed`] if it ends too soon.
+    pub fn read(payload: &'a [u8]) -> Result<Self, Malformed> {
+        let mut from = Reader::new(payload);
+        Ok(Self {
+            network: from.array("network tag")?,
+            versions: from.prefixed(32, "versions")?,
+            ciphers: from.prefixed(32, "ciphers")?,
+        })
+    }
+}
+
 fn put_message(out: &mut Vec<u8>, message: &[u8]) {
     let length = u16::try_from(message.len()).unwrap_or(u16::MAX);
     out.extend_from_slice(&length.to_be_bytes());
     out.extend_from_slice(message);
 }
 
-fn refusal(reason: u8) -> DialError {
+/// What the byte of a refusal says. It is neither secret nor authentic.
+pub fn refusal(reason: u8) -> DialError {
     match reason {
         REFUSED_OTHER_NETWORK => DialError::OtherNetwork,
         REFUSED_INCOMPATIBLE => DialError::Incompatible,
@@ -277,13 +311,11 @@ fn responder_answers<C: Crypto>(
         Err(error)
     };
     let (read, offer) = noise::read_1(&me.prologue, message)?;
-    let mut offer = Reader::new(offer);
-    if offer.array::<8>("network tag").map_err(Violation::from)? != me.network_tag {
+    let offer = Offer::read(offer).map_err(Violation::from)?;
+    if offer.network != me.network_tag {
         return refuse(REFUSED_OTHER_NETWORK, DialError::OtherNetwork);
     }
-    let versions = offer.prefixed(32, "versions").map_err(Violation::from)?;
-    let aeads = offer.prefixed(32, "ciphers").map_err(Violation::from)?;
-    let (Some(aead), true) = (me.choose(aeads), versions.contains(&VERSION)) else {
+    let (Some(aead), true) = (me.choose(offer.ciphers), offer.versions.contains(&VERSION)) else {
         return refuse(REFUSED_INCOMPATIBLE, DialError::Incompatible);
     };
     let mut payload = Vec::with_capacity(106);

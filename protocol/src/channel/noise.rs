@@ -272,6 +272,23 @@ impl<C: Crypto> Sent2<C> {
     }
 }
 
+/// The final hash of a handshake, from what went over the wire; `None` if a message is too short to be one. It proves
+/// nothing about the messages: only the two sides can tell whether they are well made.
+pub fn transcript(prologue: &[u8], messages: [&[u8]; 3]) -> Option<[u8; 32]> {
+    const SEALED_KEY_BYTES: usize = KEY_BYTES + TAG_BYTES;
+    let mut symmetric = Symmetric::new(prologue);
+    let parts: [&[usize]; 3] = [&[KEY_BYTES], &[KEY_BYTES, SEALED_KEY_BYTES], &[SEALED_KEY_BYTES]];
+    for (mut rest, parts) in messages.into_iter().zip(parts) {
+        for bytes in parts {
+            let (part, after) = rest.split_at_checked(*bytes)?;
+            symmetric.mix_hash(part);
+            rest = after;
+        }
+        symmetric.mix_hash(rest);
+    }
+    Some(symmetric.hash)
+}
+
 fn fits(payload: &[u8], overhead: usize) -> Result<(), NoiseError> {
     let length = payload.len().saturating_add(overhead);
     if length > MESSAGE_BYTES_MAX { Err(NoiseError::TooLong) } else { Ok(()) }

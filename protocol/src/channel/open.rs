@@ -4,7 +4,7 @@ use super::bodies::Bodies;
 use super::ciphers::{CipherId, Ciphers};
 use super::frame::{self, Frame, Open, lane_of};
 use super::queue::{MessageBatch, SendQueue};
-use super::record::{HEADER_BYTES, Half, PLAIN_BYTES_MAX, RECORD_BYTES_MAX, TAG_BYTES};
+use super::record::{HEADER_BYTES, Half, PLAIN_BYTES_MAX, RECORD_BYTES_MAX, record_length};
 use crate::config::Lane;
 use crate::crypto::Crypto;
 use crate::error::Violation;
@@ -682,15 +682,4 @@ fn check_body(kind: PacketKind, body: &[u8]) -> Result<(), Malformed> {
         PacketKind::DataTransmission if body.first().is_some_and(|format| *format <= 2) => Ok(()),
         _ => Packet::decode(kind, &Bytes::copy_from_slice(body)).map(|_| ()),
     }
-}
-
-/// The length of the record that `bytes` begins with, header and tag included; `None` if the header isn't whole.
-fn record_length(bytes: &[u8]) -> Result<Option<usize>, Violation> {
-    let Some(header) = bytes.first_chunk() else { return Ok(None) };
-    let length = usize::from(u16::from_be_bytes(*header));
-    if length <= TAG_BYTES {
-        return Err(Malformed("record length").into());
-    }
-    let whole = length.saturating_add(HEADER_BYTES);
-    if whole > RECORD_BYTES_MAX { Err(Violation::TooLong("record")) } else { Ok(Some(whole)) }
 }

@@ -2,21 +2,37 @@
 
 use super::ciphers::{CipherId, Ciphers};
 use crate::crypto::{Aead, BadTag, Crypto, Nonce, Tag};
+use crate::error::Violation;
 use crate::hash::derive;
+use crate::wire::codec::Malformed;
 use bytes::BytesMut;
 use zeroize::Zeroizing;
 
 /// The most plaintext bytes of one record. Sixteen kibibytes stay in the first-level cache while they are copied,
 /// encrypted and parsed.
-pub(crate) const PLAIN_BYTES_MAX: usize = 16_384;
+pub const PLAIN_BYTES_MAX: usize = 16_384;
 /// The length prefix.
-pub(crate) const HEADER_BYTES: usize = 2;
+pub const HEADER_BYTES: usize = 2;
 /// The tag.
-pub(crate) const TAG_BYTES: usize = 16;
+pub const TAG_BYTES: usize = 16;
 /// The largest record on the wire.
-pub(crate) const RECORD_BYTES_MAX: usize = HEADER_BYTES + PLAIN_BYTES_MAX + TAG_BYTES;
+pub const RECORD_BYTES_MAX: usize = HEADER_BYTES + PLAIN_BYTES_MAX + TAG_BYTES;
 /// After so many records a direction takes its next key: 2²⁰ full records are 16 GiB, far below AES-GCM's bounds.
 const REKEY_AFTER: u64 = 1 << 20;
+
+/// The length of the record that `bytes` begins with, header and tag included; `None` if the header isn't whole.
+///
+/// # Errors
+/// [`Violation`] if no record has this length.
+pub fn record_length(bytes: &[u8]) -> Result<Option<usize>, Violation> {
+    let Some(header) = bytes.first_chunk() else { return Ok(None) };
+    let length = usize::from(u16::from_be_bytes(*header));
+    if length <= TAG_BYTES {
+        return Err(Malformed("record length").into());
+    }
+    let whole = length.saturating_add(HEADER_BYTES);
+    if whole > RECORD_BYTES_MAX { Err(Violation::TooLong("record")) } else { Ok(Some(whole)) }
+}
 
 /// One direction of a channel: a key and the number of the next record.
 pub(crate) struct Half {
@@ -35,6 +51,20 @@ impl Half {
             Aead::ChaCha20Poly1305 => b"p2pnet record v1 chacha20-poly1305",
         };
         Self { id: CipherId::default(), aead, key: derive(chain, label), next: 0 }
+    }
+
+    /// One direction with the first key of its own, as a key log has it.
+    pub(crate) fn from_key(aead: Aead, key: &Zeroizing<[u8; 32]>) -> Self {
+        Self { id: CipherId::default(), aead, key: key.clone(), next: 0 }
+    }
+
+    pub(crate) const fn aead(&self) -> Aead {
+        self.aead
+    }
+
+    /// The present key.
+    pub(crate) const fn key(&self) -> &Zeroizing<[u8; 32]> {
+        &self.key
     }
 
     /// Gives it to a channel.

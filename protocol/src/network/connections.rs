@@ -10,6 +10,7 @@ use crate::crypto::Crypto;
 use crate::error::{CloseReason, CommandError, DialError};
 use crate::id::{ConnId, PeerId};
 use crate::io::{CloseCause, Direction, Event, Output, Why};
+use crate::key_log::ChannelKeys;
 use crate::time::{Duration, Instant};
 use crate::wire::packet::DisconnectReason;
 use alloc::boxed::Box;
@@ -194,6 +195,10 @@ impl<C: Crypto> PeerNetwork<C> {
         let manual = connection.manual;
         if direction == Direction::Incoming {
             self.admission.on_handshake_over(at.ip());
+        }
+        if self.config.key_log {
+            let keys = ChannelKeys::of(&established, self.me.id, &self.config.network, direction);
+            self.cx.tell(Event::ChannelKeys(Box::new(keys)));
         }
         let channel = Channel::new(established, conn, &self.cx.limits, self.cx.now);
         let link = Link::new(channel, Stage::Opening, self.cx.now);

@@ -36,6 +36,8 @@ pub struct World {
     pub patient: bool,
     /// This node greets whoever it hears is connected, before its bytes are carried.
     pub greets: Option<(usize, Packet)>,
+    /// What went over all streams, each chunk with its sender, if an onlooker wants it.
+    pub tap: Option<Vec<(usize, Vec<u8>)>>,
     /// Bytes that a patient world has not handed over.
     waiting: BTreeMap<(usize, ConnId), Vec<u8>>,
     streams: Vec<Stream>,
@@ -61,6 +63,7 @@ impl World {
             deaf: Vec::new(),
             patient: false,
             greets: None,
+            tap: None,
             waiting: BTreeMap::new(),
             streams: Vec::new(),
             stream_of: BTreeMap::new(),
@@ -188,6 +191,9 @@ impl World {
         while let Some(chunk) = self.nodes[index].poll_write(conn, 64 << 10) {
             if self.cut {
                 continue;
+            }
+            if let Some(tap) = &mut self.tap {
+                tap.push((index, chunk.to_vec()));
             }
             let Some((other, there)) = self.other_end(index, conn) else { continue };
             if self.patient {
