@@ -5,6 +5,7 @@ use crate::clock::Clock;
 use crate::completion::Driver;
 use crate::events::Events;
 use crate::handle::{Handle, Shared};
+use crate::key_log::KeyLog;
 use crate::outbox::Outbox;
 use crate::state::{StateDir, StateError};
 use crate::{interfaces, listen, udp};
@@ -40,6 +41,7 @@ pub struct Builder {
     listen_ports: Option<RangeInclusive<u16>>,
     handlers: Handlers,
     without_aes: bool,
+    key_log: Option<PathBuf>,
 }
 
 enum Identity {
@@ -74,6 +76,13 @@ pub enum StartError {
         /// Why not.
         error: io::Error,
     },
+    /// The file for the keys of channels can't be used.
+    KeyLog {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        error: io::Error,
+    },
     /// The operating system has no randomness to give.
     NoRandomness,
     /// The runtime could not be started.
@@ -89,6 +98,9 @@ impl fmt::Display for StartError {
                 write!(f, "{address} is in use: choose another port, or 0 for any that is free")
             }
             Self::Listen { address, error } => write!(f, "can't listen on {address}: {error}"),
+            Self::KeyLog { path, error } => {
+                write!(f, "can't write keys to {}: {error}", path.display())
+            }
             Self::NoRandomness => f.write_str("the operating system gives no randomness"),
             Self::Runtime(error) => write!(f, "can't start the runtime: {error}"),
         }
@@ -125,6 +137,7 @@ impl Builder {
             listen_ports: None,
             handlers: Handlers::default(),
             without_aes: false,
+            key_log: None,
         }
     }
 
@@ -154,6 +167,14 @@ impl Builder {
         self
     }
 
+    /// Writes the keys of every channel to this file (mode 0600, made if it isn't there, added to if it is), so that
+    /// `p2pnet inspect` can read a capture of the traffic. For debugging alone: whoever reads the file reads all that the
+    /// channels say. The events with the keys then go no further than the file.
+    pub fn key_log(mut self, path: impl Into<PathBuf>) -> Self {
+        self.key_log = Some(path.into());
+        self
+    }
+
     /// Calls the application's own code where it replaces what is built in. Handlers run between two steps of the node,
     /// whether or not [`Events`] are taken; keep them short.
     pub fn handlers(mut self, handlers: Handlers) -> Self {
@@ -167,8 +188,15 @@ impl Builder {
     /// # Errors
     /// [`StartError`] says what is in the way.
     pub fn start(self) -> Result<(Handle, Events, Driver), StartError> {
-        let Self { mut config, identity, state_dir, listen_ports, mut handlers, without_aes } =
-            self;
+        let Self {
+            mut config,
+            identity,
+            state_dir,
+            listen_ports,
+            mut handlers,
+            without_aes,
+            key_log,
+        } = self;
         config.validate()?;
         if config.may_derive_label() && (config.derive_label || handlers.replaces_identifier()) {
             config.label = handlers.identifier(&interfaces::identifier_source());
@@ -176,6 +204,10 @@ impl Builder {
             config.validate()?;
         }
         let state = state_dir.map(StateDir::open).transpose()?;
+        let open =
+            |path: PathBuf| KeyLog::open(&path).map_err(|error| StartError::KeyLog { path, error });
+        let key_log = key_log.map(open).transpose()?;
+        config.key_log |= key_log.is_some();
         if let Some(state) = &state {
             let lists = state.lists()?;
             merge(&mut config.blocked, lists.blocked);
@@ -207,8 +239,19 @@ impl Builder {
         let events =
             Events::new(Arc::clone(&shared.events), Arc::clone(&shared.wake), owed_bytes_max);
         let handle = Handle::new(Arc::clone(&shared));
-        let driver =
-            Driver { net, shared, clock, listeners, ears, watch, state, linger, policy, handlers };
+        let driver = Driver {
+            net,
+            shared,
+            clock,
+            listeners,
+            ears,
+            watch,
+            state,
+            linger,
+            policy,
+            handlers,
+            key_log,
+        };
         Ok((handle, events, driver))
     }
 }

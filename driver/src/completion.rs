@@ -21,6 +21,7 @@ use crate::Node;
 use crate::clock::{Clock, WallFeed};
 use crate::handle::{Call, Shared};
 use crate::interfaces;
+use crate::key_log::KeyLog;
 use crate::runtime::Runtime;
 use crate::state::{StateDir, StateError};
 use crate::udp::{self, Ear, Family};
@@ -64,6 +65,7 @@ pub struct Driver {
     pub(crate) linger: Duration,
     pub(crate) policy: IncomingPeerTrustPolicy,
     pub(crate) handlers: Handlers,
+    pub(crate) key_log: Option<KeyLog>,
 }
 
 impl std::fmt::Debug for Driver {
@@ -159,6 +161,7 @@ struct Loop<R: Runtime> {
     linger: Duration,
     policy: IncomingPeerTrustPolicy,
     handlers: Handlers,
+    key_log: Option<KeyLog>,
 
     ops: FuturesUnordered<Op<R>>,
     done: Vec<Done<R>>,
@@ -203,6 +206,7 @@ impl<R: Runtime> Loop<R> {
             linger: driver.linger,
             policy: driver.policy,
             handlers: driver.handlers,
+            key_log: driver.key_log,
             ops: FuturesUnordered::new(),
             done: Vec::new(),
             sleep: None,

@@ -19,6 +19,7 @@ mod events;
 mod fetch;
 mod handle;
 pub mod interfaces;
+mod key_log;
 mod listen;
 mod outbox;
 mod reply;

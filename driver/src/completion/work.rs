@@ -11,8 +11,8 @@ use crate::udp;
 use p2pnet_protocol::handlers::Disposition;
 use p2pnet_protocol::trust::gate::Gate;
 use p2pnet_protocol::{
-    Answer, CommandError, DisconnectReason, Duration, Event, Instant, Lane, Output, PeerId,
-    Request, RequestId, SendError, Transmit, Trust,
+    Answer, ChannelKeys, CommandError, DisconnectReason, Duration, Event, Instant, Lane, Output,
+    PeerId, Request, RequestId, SendError, Transmit, Trust,
 };
 use std::sync::Arc;
 
@@ -229,7 +229,8 @@ impl<R: Runtime> Loop<R> {
                 self.more |= self.shared.outbox.retry(peer);
                 return;
             }
-            Event::Received(_) => {}
+            Event::ChannelKeys(keys) if self.key_log.is_some() => return self.log_keys(keys),
+            Event::Received(_) | Event::ChannelKeys(_) => {}
             Event::PeerDiscovered { peer, at, via } => {
                 tracing::debug!(target: "p2pnet::lan", peer = %peer.short(), %at, ?via, "heard of");
             }
@@ -245,6 +246,14 @@ impl<R: Runtime> Loop<R> {
     fn allow(&self, peer: &PeerId, trust: Trust) {
         let gate = Gate::new(trust, &self.policy, true);
         self.shared.outbox.allow(peer, |kind| gate.passes(kind));
+    }
+
+    /// Keys go to the file that was named for them and nowhere else.
+    fn log_keys(&mut self, keys: &ChannelKeys) {
+        let Some(log) = &self.key_log else { return };
+        if let Err(error) = log.write(keys) {
+            self.shared.warn(format!("the keys of a channel were not logged: {error}"));
+        }
     }
 
     fn save_lists(&mut self) {
