@@ -80,6 +80,8 @@ pub(crate) enum Command {
     Config(Config),
     /// Explain in plain words what stands in the way
     Doctor(Doctor),
+    /// Tell what nodes said in a capture of their traffic
+    Inspect(Inspect),
     /// Print completions for a shell
     #[command(
         after_help = "bash: p2pnet completions bash > ~/.local/share/bash-completion/completions/p2pnet"
@@ -153,6 +155,10 @@ pub(crate) struct Up {
     #[arg(long, value_name = "PLACEMENT")]
     #[arg(value_parser = ["event-based", "queue-based", "queue-and-event-based"])]
     pub(crate) placement: Option<String>,
+    /// Write the keys of every channel to this file, for `p2pnet inspect`: whoever reads it reads all
+    /// that is said
+    #[arg(long, value_name = "FILE")]
+    pub(crate) keylog: Option<PathBuf>,
     /// Print one JSON object a line instead of text
     #[arg(long)]
     pub(crate) json: bool,
@@ -353,6 +359,32 @@ pub(crate) struct Config {
     pub(crate) check: Option<PathBuf>,
 }
 
+/// `inspect`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Without a key log this shows beacons, handshakes, and how much was said; with one also what was said.
+
+Example, on the machine of one of the nodes:
+  p2pnet up --keylog keys &
+  dumpcap -i any -w traffic.pcap
+  p2pnet inspect traffic.pcap --keylog keys
+
+The capture must hold the beginnings of the channels that you want to look into.")]
+pub(crate) struct Inspect {
+    /// The capture, pcap or pcapng; - reads it from standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) capture: PathBuf,
+    /// The keys that a node wrote down with `up --keylog`; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub(crate) keylog: Vec<PathBuf>,
+    /// Show each record, ping and credit too
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 /// `doctor`.
 #[derive(Args, Debug)]
 pub(crate) struct Doctor {
@@ -383,7 +415,7 @@ mod tests {
             "p2pnet up",
             "p2pnet up --state /tmp/a --network office --secret s --trust t --listen 1.2.3.4:5 --listen 6 --no-lan --policy strict --json",
             "p2pnet up --config f --set lan.enabled=false --no-inbound --anonymous --authority k --certificate c",
-            "p2pnet up --log warn,lan=debug --log-file l --log-format json --placement queue-based",
+            "p2pnet up --log warn,lan=debug --log-file l --log-format json --placement queue-based --keylog k",
             "p2pnet peers --json --state d",
             "p2pnet send --to 3fa94c01 hello",
             "p2pnet send --all hello --state d",
@@ -411,6 +443,8 @@ mod tests {
             "p2pnet authority issue 00 --days 3 --key k",
             "p2pnet config --default",
             "p2pnet doctor --json",
+            "p2pnet inspect traffic.pcap --keylog a --keylog b --all --json",
+            "p2pnet inspect -",
             "p2pnet completions bash",
         ] {
             parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
@@ -433,6 +467,7 @@ mod tests {
             "p2pnet routine interval RotateBroadcastPort",
             "p2pnet authority issue 00 --days 0",
             "p2pnet config",
+            "p2pnet inspect",
         ] {
             assert!(parse(line).is_err(), "{line}");
         }

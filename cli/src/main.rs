@@ -6,7 +6,7 @@
 //! | [`settings`] | everything that can be set, from a file, the environment and options |
 //! | [`up`], [`options`], [`signals`] | running a node; [`story`], [`present`] and [`report`] tell what happens |
 //! | [`control`] | how commands speak to the running node |
-//! | [`commands`], [`authority`], [`doctor`] | the other commands |
+//! | [`commands`], [`authority`], [`doctor`], [`inspect`] | the other commands |
 //!
 //! Architecture invariant: nothing here knows the runtime, but for one call in [`up`]; everything else goes through
 //! [`p2pnet_driver::Handle`] on plain threads.
@@ -23,6 +23,7 @@ mod commands;
 mod control;
 mod doctor;
 mod failure;
+mod inspect;
 mod log;
 mod membership;
 mod options;
@@ -83,6 +84,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Authority(command) => authority::run(command),
         Command::Config(args) => config(&args),
         Command::Doctor(args) => doctor::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
         Command::Completions { shell } => {
             // Into memory first: the generator panics where it can't write.
             let mut script = Vec::new();

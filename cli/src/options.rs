@@ -84,6 +84,7 @@ fn options(up: &args::Up) -> Result<Vec<Assignment>, Failure> {
     option("accept_inbound", flag(up.no_inbound, "false"), "--no-inbound")?;
     option("lan.enabled", flag(up.no_lan, "false"), "--no-lan")?;
     option("placement", up.placement.clone(), "--placement")?;
+    option("key_log_file", path(&up.keylog, "--keylog")?, "--keylog")?;
     option("log.filter", level, "--log")?;
     option("log.file", path(&up.log_file, "--log-file")?, "--log-file")?;
     option("log.format", up.log_format.map(|format| settings::show_name(&format)), "--log-format")?;

@@ -54,11 +54,18 @@ pub(crate) fn run(up: &args::Up) -> Result<(), Failure> {
 
     let network = settings.config.network.clone();
     let lan = settings.config.lan.enabled;
+    let key_log = settings.key_log_file.clone();
     let (ask, wishes) = channel();
     signals::stop_when_told(ask.clone())?;
     let (handle, events) = start(settings, &state)?;
     let server = Server::start(&state, NodeService::new(handle.clone(), ask.clone()))?;
 
+    if let Some(path) = key_log {
+        note(format_args!(
+            "p2pnet: warning: the keys of every channel go to {}; whoever reads it reads all that is said. Delete it after use.",
+            path.display()
+        ));
+    }
     let mut report = Report::on_stdout(up.json);
     if report.is_text() {
         note(format_args!(
@@ -179,6 +186,9 @@ fn start(settings: Settings, state: &Path) -> Result<(Handle, Events), Failure> 
     if let Some(ports) = &settings.listen_ports {
         builder = builder.listen_ports(ports.clone());
     }
+    if let Some(path) = &settings.key_log_file {
+        builder = builder.key_log(path);
+    }
     p2pnet_tokio::run_in_thread(builder).map_err(|error| match (&error, &settings.listen_ports) {
         (StartError::AddressInUse(at), Some(ports)) if at.port() == 0 => {
             let (first, last) = (ports.start(), ports.end());
@@ -205,6 +215,8 @@ fn not_started(error: &StartError) -> Failure {
             .fix("choose another address or port with --listen, or port 0 for any that is free"),
         StartError::Listen { .. } => Failure::failed(error.to_string())
             .fix("choose an address of this host with --listen; `p2pnet doctor` lists them"),
+        StartError::KeyLog { .. } => Failure::failed(error.to_string())
+            .fix("name another file with --keylog, or none"),
         StartError::State(StateError::InUse(path)) => {
             Failure::failed(format!("a node is running already on the state in {}", path.display()))
                 .fix("speak to it (`p2pnet peers`), stop it (`p2pnet stop`), or give this one a state of its own with --state DIR")

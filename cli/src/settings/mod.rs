@@ -41,6 +41,8 @@ pub(crate) struct Settings {
     pub(crate) authority: String,
     /// The file that holds this node's certificate.
     pub(crate) certificate_file: Option<PathBuf>,
+    /// The file that the keys of channels are written to.
+    pub(crate) key_log_file: Option<PathBuf>,
     /// The limits that the single ones started from.
     pub(crate) limits_preset: LimitsPreset,
     /// The most bytes that the limits may add up to.
@@ -60,6 +62,7 @@ impl Default for Settings {
             trust_file: None,
             authority: String::new(),
             certificate_file: None,
+            key_log_file: None,
             limits_preset: LimitsPreset::Default,
             memory_budget: None,
             log: LogSettings::default(),
