@@ -3,7 +3,7 @@
 use crate::lan::{Host, Lab};
 use crate::shell::{Failure, Outcome, output_of};
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -36,16 +36,28 @@ impl Capture {
     /// # Errors
     /// If dumpcap is missing or refuses the filter.
     pub fn start(lab: &Lab, host: &Host, leg: usize, filter: &str) -> Outcome<Self> {
-        let interface = host.interface(leg)?;
         let own = host.hardware_address(leg)?;
-        let file = lab.file(&format!("{}-{interface}.pcap", host.namespace().name()));
         let filter = format!("ether src {own} and (({filter}) or ether proto 0x88b5)");
+        Self::record(lab, host, leg, &filter)
+    }
+
+    /// Starts to record both what leaves the host by its interface number `leg` and what comes to it.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_both_ways(lab: &Lab, host: &Host, leg: usize, filter: &str) -> Outcome<Self> {
+        Self::record(lab, host, leg, &format!("({filter}) or ether proto 0x88b5"))
+    }
+
+    fn record(lab: &Lab, host: &Host, leg: usize, filter: &str) -> Outcome<Self> {
+        let interface = host.interface(leg)?;
+        let file = lab.file(&format!("{}-{interface}.pcap", host.namespace().name()));
         let mut mark = host.command("python3");
         mark.args(["-c", MARK, interface, MARKED]);
         let mut recorder = host
             // Part of tshark's package; unlike tcpdump it asks for no other user, who may not exist here.
             .command("dumpcap")
-            .args(["-q", "-i", interface, "-f", &filter, "-w"])
+            .args(["-q", "-i", interface, "-f", filter, "-w"])
             .arg(&file)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -69,12 +81,20 @@ impl Capture {
 
     /// Stops recording and gives, for every packet, the tshark fields asked for (`udp.dstport`, `ip.dst`, ...).
     ///
+    /// # Errors
+    /// As [`stop`](Self::stop), and if tshark is missing or doesn't know a field.
+    pub fn finish(self, fields: &[&str]) -> Outcome<Vec<Vec<String>>> {
+        read_fields(&self.stop()?, None, "eth.type != 0x88b5", fields)
+    }
+
+    /// Stops recording and gives the file.
+    ///
     /// The kernel hands packets over in blocks, up to a quarter of a second late, and what it still holds is lost when
     /// the recorder stops. So a last frame is sent and waited for: what left before it is in the file.
     ///
     /// # Errors
-    /// If the last frame isn't recorded within 10 s, if tshark is missing or doesn't know a field.
-    pub fn finish(mut self, fields: &[&str]) -> Outcome<Vec<Vec<String>>> {
+    /// If the last frame isn't recorded within 10 s.
+    pub fn stop(mut self) -> Outcome<PathBuf> {
         output_of(&mut self.mark)?;
         let deadline = Instant::now() + Duration::from_secs(10);
         while !std::fs::read(&self.file)?.windows(MARKED.len()).any(|at| at == MARKED.as_bytes()) {
@@ -90,17 +110,33 @@ impl Capture {
         while self.recorder.try_wait()?.is_none() && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(10));
         }
-        let mut tshark = Command::new("tshark");
-        // A person's own settings must not change what it says.
-        tshark.env("HOME", self.file.with_extension("home")).env_remove("XDG_CONFIG_HOME");
-        tshark.arg("-r").arg(&self.file).args(["-n", "-T", "fields", "-E", "separator=|"]);
-        tshark.args(["-Y", "eth.type != 0x88b5"]);
-        for field in fields {
-            tshark.args(["-e", field]);
-        }
-        let table = output_of(&mut tshark)?;
-        Ok(table.lines().map(|row| row.split('|').map(str::to_owned).collect()).collect())
+        Ok(self.file.clone())
     }
+}
+
+/// The tshark fields asked for, of every packet in `file` that passes `filter` (in Wireshark's language), with the help of
+/// a `dissector` in Lua.
+///
+/// # Errors
+/// If tshark is missing, doesn't know a field or can't load the dissector.
+pub fn read_fields(
+    file: &Path,
+    dissector: Option<&Path>,
+    filter: &str,
+    fields: &[&str],
+) -> Outcome<Vec<Vec<String>>> {
+    let mut tshark = Command::new("tshark");
+    // A person's own settings must not change what it says.
+    tshark.env("HOME", file.with_extension("home")).env_remove("XDG_CONFIG_HOME");
+    if let Some(dissector) = dissector {
+        tshark.arg("-X").arg(format!("lua_script:{}", dissector.display()));
+    }
+    tshark.arg("-r").arg(file).args(["-n", "-T", "fields", "-E", "separator=|", "-Y", filter]);
+    for field in fields {
+        tshark.args(["-e", field]);
+    }
+    let table = output_of(&mut tshark)?;
+    Ok(table.lines().map(|row| row.split('|').map(str::to_owned).collect()).collect())
 }
 
 impl Drop for Capture {

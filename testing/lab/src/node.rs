@@ -367,6 +367,14 @@ impl Drop for Node {
     }
 }
 
+/// Runs `p2pnet ARGUMENTS`, a command that needs no node, and gives its output.
+///
+/// # Errors
+/// If it can't be built or started, or ends with another status than 0.
+pub fn run_program(arguments: &[&str]) -> Outcome<String> {
+    output_of(without_settings(Command::new(program()?).args(arguments)))
+}
+
 /// Keeps a person's own settings out of a test.
 fn without_settings(command: &mut Command) -> &mut Command {
     for (key, _) in std::env::vars_os() {
