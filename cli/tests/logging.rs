@@ -3,6 +3,7 @@
 mod common;
 
 use common::{Node, Place, meet, text};
+use p2pnet_protocol::ChannelKeys;
 use std::path::Path;
 
 const SECRET: &str = "xylophone quartz marmalade";
@@ -105,6 +106,30 @@ fn a_log_at_trace_level_holds_no_secrets() {
             assert_eq!(key.len(), 32);
             assert_keeps(&log, "an identity's key", key);
         }
+    }
+}
+
+/// Whoever asks for keys gets them in the file that was named for them, and nowhere else.
+#[test]
+fn the_keys_of_channels_stand_in_the_key_log_alone() {
+    let place = Place::new();
+    let secret = place.file("secret", SECRET);
+    let (key_log, log) = (place.path("keys"), place.path("a.log"));
+    let options = ["--log", "trace", "--log-file", text(&log), "--keylog", text(&key_log)];
+    let mut a = Node::quiet(&place, "a", &options);
+    let (mut b, b_log) = node(&place, "b", &secret, "plain");
+    a.succeed(&["connect", &b.addr]);
+    meet(&mut a, &mut b);
+    let story = [a.succeed(&["peers", "--json"]), format!("{:?}", a.seen())].concat();
+    for node in [a, b] {
+        assert_eq!(node.stop(), 0);
+    }
+    let keys = std::fs::read_to_string(&key_log).unwrap();
+    let keys = keys.lines().find_map(|line| ChannelKeys::from_line(line).ok()).expect("keys");
+    for log in [std::fs::read(log).unwrap(), std::fs::read(b_log).unwrap(), story.into_bytes()] {
+        assert!(!log.is_empty());
+        assert_keeps(&log, "the initiator's key", &*keys.initiator_key);
+        assert_keeps(&log, "the responder's key", &*keys.responder_key);
     }
 }
 

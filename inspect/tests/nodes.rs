@@ -191,8 +191,8 @@ fn a_stream_that_takes_the_place_of_another_is_a_new_one() {
     assert_eq!(ends, [Ending::Replaced, Ending::Reset]);
     let mut closed = once;
     let end = |from: usize| {
-        let ours = segments.iter().filter(|(sender, ..)| *sender == from);
-        let (_, sequence, bytes) = ours.last().unwrap();
+        let mut ours = segments.iter().filter(|(sender, ..)| *sender == from);
+        let (_, sequence, bytes) = ours.next_back().unwrap();
         written(builder(from, sequence.wrapping_add(bytes.len() as u32)).fin(), &[])
     };
     closed.extend([end(0), end(1)]);

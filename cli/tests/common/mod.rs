@@ -148,6 +148,11 @@ impl Node {
         self.wait(event, move |value| value["peer"] == id.as_str())
     }
 
+    /// What it told and nobody waited for.
+    pub(crate) fn seen(&self) -> &[Value] {
+        &self.seen
+    }
+
     /// Runs a command on this node.
     pub(crate) fn command(&self, arguments: &[&str]) -> Output {
         p2pnet(arguments).arg("--state").arg(&self.state).output().expect("the program runs")

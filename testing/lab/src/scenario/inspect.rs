@@ -50,7 +50,8 @@ pub fn captured_conversation() -> Outcome<()> {
             return Err(Failure::new(format!("told without keys what was said: {sealed}")));
         }
     }
-    let dissected = dissected_beacons(&file, [a_port(&with_keys, &of_a)?, a_port(&with_keys, &of_b)?])?;
+    let dissected =
+        dissected_beacons(&file, [a_port(&with_keys, &of_a)?, a_port(&with_keys, &of_b)?])?;
     dissected_channel(&file)?;
     if dissected == 0 {
         return Err(Failure::new("no beacon was dissected"));
@@ -115,11 +116,17 @@ fn a_port(output: &str, peer: &str) -> Outcome<String> {
 fn dissected_beacons(file: &Path, ports: [String; 2]) -> Outcome<usize> {
     let fields = ["p2pnet.beacon.version", "p2pnet.beacon.port", "p2pnet.beacon.network"];
     let rows = read_fields(file, Some(Path::new(DISSECTOR)), "p2pnet.beacon", &fields)?;
-    let seen: BTreeSet<&str> = rows.iter().filter_map(|row| row.get(1)).map(String::as_str).collect();
+    let seen: BTreeSet<&str> =
+        rows.iter().filter_map(|row| row.get(1)).map(String::as_str).collect();
     // The tag of the network "default", as docs/wire.md has it.
-    let sound = |row: &Vec<String>| row.first().is_some_and(|version| version == "1") && row.get(2).is_some_and(|tag| tag == "fe0cbc2daa2bdd08");
+    let sound = |row: &Vec<String>| {
+        row.first().is_some_and(|version| version == "1")
+            && row.get(2).is_some_and(|tag| tag == "fe0cbc2daa2bdd08")
+    };
     if seen != ports.iter().map(String::as_str).collect() || !rows.iter().all(sound) {
-        return Err(Failure::new(format!("beacons with ports {ports:?} were dissected as {rows:?}")));
+        return Err(Failure::new(format!(
+            "beacons with ports {ports:?} were dissected as {rows:?}"
+        )));
     }
     Ok(rows.len())
 }
@@ -127,10 +134,14 @@ fn dissected_beacons(file: &Path, ports: [String; 2]) -> Outcome<usize> {
 /// tshark names the three messages of the handshake, numbers the records of each direction without a gap, also those that
 /// span segments, and calls nothing malformed.
 fn dissected_channel(file: &Path) -> Outcome<()> {
-    let read = |filter, fields: &[&str]| read_fields(file, Some(Path::new(DISSECTOR)), filter, fields);
-    let messages = read("p2pnet.handshake", &["p2pnet.handshake.message", "p2pnet.handshake.cipher"])?;
-    let numbers: Vec<&str> = messages.iter().filter_map(|row| row.first()).map(String::as_str).collect();
-    let offer = messages.first().and_then(|row| row.get(1)).map_or(0, |ciphers| ciphers.split(',').count());
+    let read =
+        |filter, fields: &[&str]| read_fields(file, Some(Path::new(DISSECTOR)), filter, fields);
+    let messages =
+        read("p2pnet.handshake", &["p2pnet.handshake.message", "p2pnet.handshake.cipher"])?;
+    let numbers: Vec<&str> =
+        messages.iter().filter_map(|row| row.first()).map(String::as_str).collect();
+    let offer =
+        messages.first().and_then(|row| row.get(1)).map_or(0, |ciphers| ciphers.split(',').count());
     if !numbers.starts_with(&["1", "2", "3"]) || offer != 2 {
         return Err(Failure::new(format!("the handshake was dissected as {messages:?}")));
     }
@@ -138,7 +149,8 @@ fn dissected_channel(file: &Path) -> Outcome<()> {
     let senders: BTreeSet<&String> = records.iter().filter_map(|row| row.first()).collect();
     for sender in &senders {
         let ours = records.iter().filter(|row| row.first() == Some(sender));
-        let numbers: Vec<&str> = ours.filter_map(|row| row.get(1)).flat_map(|all| all.split(',')).collect();
+        let numbers: Vec<&str> =
+            ours.filter_map(|row| row.get(1)).flat_map(|all| all.split(',')).collect();
         let expected: Vec<String> = (0..numbers.len()).map(|number| number.to_string()).collect();
         if numbers != expected || numbers.len() < 3 {
             return Err(Failure::new(format!("records of {sender} were numbered {numbers:?}")));
