@@ -8,6 +8,7 @@ use p2pnet_protocol::ChannelKeys;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 /// The keys in a file.
@@ -53,7 +54,8 @@ fn a_key_log_is_warned_of_and_none_is_written_unasked() {
             up.env("P2PNET_KEY_LOG_FILE", &log);
         }
         let said = place.path("said");
-        let mut node = up.stderr(fs::File::create(&said).unwrap()).spawn().unwrap();
+        up.stdout(Stdio::null()).stderr(fs::File::create(&said).unwrap());
+        let mut node = up.spawn().unwrap();
         let deadline = Instant::now() + PATIENCE;
         while !run(["id", "--state", text(&state)]).status.success()
             || !run(["stop", "--state", text(&state)]).status.success()
