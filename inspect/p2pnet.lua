@@ -304,10 +304,10 @@ local function recognise(buffer, pinfo, root)
 end
 
 function p2pnet.dissector(buffer, pinfo, root)
-    if pinfo.port_type == 3 or starts_with(buffer, BEACON_MAGIC) then
-        return dissect_beacon(buffer, pinfo, root)
+    if tcp_stream() then
+        return dissect_channel(buffer, pinfo, root)
     end
-    return dissect_channel(buffer, pinfo, root)
+    return dissect_beacon(buffer, pinfo, root)
 end
 
 -- Registration -----------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ use crate::limits::Limits;
 use crate::reassembly::Piece;
 use crate::speech::Speech;
 use crate::timestamp::Timestamp;
-use bytes::{Buf as _, BytesMut};
+use bytes::BytesMut;
 use p2pnet_protocol::channel::observe::{
     self, HEADER_BYTES, MAGIC, Offer, RecordOpener, message_length, record_length,
 };
@@ -113,6 +113,8 @@ enum Handshake {
 /// One direction.
 struct Line<C: Crypto> {
     buffer: BytesMut,
+    /// Something was taken from the front of the buffer, whose memory it still holds.
+    taken: bool,
     stage: Stage,
     opener: Option<RecordOpener<C>>,
     speech: Speech,
@@ -124,6 +126,7 @@ impl<C: Crypto> Line<C> {
     fn new(limits: &Limits) -> Self {
         Self {
             buffer: BytesMut::new(),
+            taken: false,
             stage: Stage::Message(Message::One),
             opener: None,
             speech: Speech::new(limits.packet_bytes_max),
@@ -133,13 +136,21 @@ impl<C: Crypto> Line<C> {
     }
 
     fn held_bytes(&self) -> usize {
-        self.buffer.len().saturating_add(self.speech.held_bytes())
+        self.buffer.capacity().saturating_add(self.speech.held_bytes())
     }
 
     /// Takes the first `length` bytes, once they are there.
     fn take(&mut self, length: Option<usize>) -> Option<BytesMut> {
         let length = length.filter(|length| *length <= self.buffer.len())?;
+        self.taken = true;
         Some(self.buffer.split_to(length))
+    }
+
+    /// Lets go of what was taken, so that the buffer holds what its capacity says.
+    fn trim(&mut self) {
+        if std::mem::take(&mut self.taken) {
+            self.buffer = BytesMut::from(&*self.buffer);
+        }
     }
 }
 
@@ -195,9 +206,16 @@ impl<C: Crypto> Dialogue<C> {
                     line.buffer.extend_from_slice(bytes);
                 }
                 self.recognise(cx);
-                while self.step(End::A, cx) || self.step(End::B, cx) {}
+                self.go_on(cx);
             }
         }
+    }
+
+    /// Reads everything that is there.
+    fn go_on(&mut self, cx: &mut Cx<'_, C>) {
+        while self.step(End::A, cx) || self.step(End::B, cx) {}
+        self.lines.a.trim();
+        self.lines.b.trim();
     }
 
     /// The stream is over.
@@ -206,7 +224,7 @@ impl<C: Crypto> Dialogue<C> {
             // Records may still wait for a handshake that won't be complete any more.
             if self.handshake == Handshake::Pending {
                 self.handshake = Handshake::Broken;
-                while self.step(End::A, cx) || self.step(End::B, cx) {}
+                self.go_on(cx);
             }
             let (there, back) = (self.lines.of(initiator), self.lines.of(initiator.other()));
             cx.tell(What::Ended {
@@ -251,7 +269,7 @@ impl<C: Crypto> Dialogue<C> {
                 self.nature = Nature::Ours(end);
                 cx.summary.streams = cx.summary.streams.saturating_add(1);
                 self.stream = cx.summary.streams;
-                self.lines.of_mut(end).buffer.advance(MAGIC.len());
+                self.lines.of_mut(end).take(Some(MAGIC.len()));
                 self.lines.of_mut(end.other()).stage = Stage::Message(Message::Two);
                 return;
             }
@@ -269,7 +287,7 @@ impl<C: Crypto> Dialogue<C> {
         cx.summary.bytes_missing = cx.summary.bytes_missing.saturating_add(bytes);
         cx.tell(What::Gap { way: self.way(end), bytes });
         self.lose(end, "where a record begins is lost in the gap", cx);
-        while self.step(End::A, cx) || self.step(End::B, cx) {}
+        self.go_on(cx);
     }
 
     /// Gives a direction up.
