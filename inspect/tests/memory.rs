@@ -3,6 +3,7 @@
 use etherparse::PacketBuilder;
 use p2pnet_crypto::PureCrypto;
 use p2pnet_inputs::heap;
+use p2pnet_inspect::capture::FRAME_BYTES_MAX;
 use p2pnet_inspect::{
     Capture, CaptureError, Frame, Inspector, KeyLog, Limits, LinkType, Timestamp,
 };
@@ -60,7 +61,8 @@ fn peak_of(attack: impl Fn(u32) -> Vec<Vec<u8>>, rounds: u32) -> usize {
 #[test]
 fn no_capture_takes_more_memory_than_the_limits_allow() {
     let record = [&[0x40, 0x10][..], &[7; 0x4010]].concat();
-    let bound = LIMITS.total_bytes_max();
+    // The limits' sum without the frame at hand, which the caller holds here.
+    let bound = LIMITS.total_bytes_max() - 2 * FRAME_BYTES_MAX;
     let half_a_record =
         |stream| vec![segment(stream, 0, &opening()), segment(stream, 217, &record[..16_000])];
     let whole_records = |stream| {
@@ -90,7 +92,6 @@ fn no_capture_takes_more_memory_than_the_limits_allow() {
     ] {
         println!("{name}: {peak} bytes at the most");
         assert!(peak <= bound, "{name}: {peak} bytes, at most {bound}");
-        assert!(peak < bound / 2, "{name}: the bound is far from what it can come to");
     }
     lying_lengths_cost_nothing();
 }

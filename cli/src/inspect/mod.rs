@@ -132,3 +132,37 @@ impl<W: Write> Printer<W> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use p2pnet_inspect::{Summary, Timestamp, What};
+
+    /// Fails every write in one way.
+    struct Broken(io::ErrorKind);
+
+    impl Write for Broken {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(self.0.into())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn told_to(kind: io::ErrorKind) -> (bool, Result<(), Failure>) {
+        let palette = Palette::PLAIN;
+        let mut printer = Printer { to: Broken(kind), all: false, json: true, palette, end: None };
+        let what = What::Summary(Summary::default());
+        printer.print(&Finding { time: Timestamp(0), what });
+        (printer.flush(), printer.finish())
+    }
+
+    #[test]
+    fn a_reader_may_leave_and_a_full_disk_is_told() {
+        assert_eq!(told_to(io::ErrorKind::BrokenPipe), (false, Ok(())));
+        let (goes_on, told) = told_to(io::ErrorKind::StorageFull);
+        assert!(!goes_on);
+        assert!(told.unwrap_err().to_string().contains("can't write to standard output"));
+    }
+}

@@ -209,3 +209,82 @@ fn summed_up(summary: &Summary) -> String {
     }
     lines.join("\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use p2pnet_inspect::Timestamp;
+
+    const WAY: fn() -> Way = || Way {
+        stream: 3,
+        from: ([192, 0, 2, 1], 40_000).into(),
+        to: ([192, 0, 2, 2], 9000).into(),
+    };
+
+    fn show(what: What) -> String {
+        line(&Finding { time: Timestamp(1_500_000_000), what }, Palette::PLAIN)
+    }
+
+    fn said(said: Said) -> String {
+        show(What::Said { way: WAY(), peer: PeerId([0xab; 32]), to_peer: PeerId([0xcd; 32]), said })
+    }
+
+    #[test]
+    fn who_said_what_to_whom_and_when() {
+        let hello = Said::PureMessage { text: "hello".into(), bytes: 5 };
+        assert_eq!(said(hello), "00:00:01.500000  #3 abababab → cdcdcdcd: \"hello\"");
+        let goodbye = Said::Disconnect { reason: "shutting down".into() };
+        assert!(said(goodbye).ends_with(": goodbye: shutting down"));
+        let gap = show(What::Gap { way: WAY(), bytes: 7 });
+        let expected = "#3 192.0.2.1:40000 → 192.0.2.2:9000: 7 bytes are missing from the capture";
+        assert!(gap.ends_with(expected), "{gap}");
+    }
+
+    #[test]
+    fn what_peers_said_can_not_command_the_terminal() {
+        let hostile = "a\u{1b}]0;t\u{7}\n\u{202e}b";
+        let name = Some(hostile.to_owned());
+        let offer = Offered {
+            network: "00".into(),
+            network_name: name.clone(),
+            versions: vec![1],
+            ciphers: vec![],
+        };
+        for shown in [
+            said(Said::PureMessage { text: hostile.repeat(2000), bytes: 1 }),
+            said(Said::Identity { label: hostile.into(), note: hostile.into() }),
+            said(Said::Disconnect { reason: hostile.into() }),
+            said(Said::Malformed { frame: None, problem: hostile.into() }),
+            show(What::Handshake { way: WAY(), message: 1, bytes: 1, offer: Some(offer) }),
+            show(What::Refused { way: WAY(), reason: hostile.into() }),
+            show(What::Unreadable { way: WAY(), reason: hostile.into() }),
+            show(What::BadBeacon {
+                from: WAY().from,
+                to: WAY().to,
+                bytes: 1,
+                problem: hostile.into(),
+            }),
+        ] {
+            assert!(shown.contains("a\\u{1b}"), "{shown}");
+            assert!(!shown.chars().any(|c| c.is_control() || c == '\u{202e}'), "{shown}");
+        }
+    }
+
+    #[test]
+    fn long_messages_are_cut_and_say_so() {
+        let text = "é".repeat(MESSAGE_CHARS_MAX + 1);
+        let shown = said(Said::PureMessage { bytes: text.len(), text });
+        assert!(shown.ends_with("(8002 bytes in all)"), "{shown}");
+    }
+
+    #[test]
+    fn the_summary_tells_oddities_only_if_there_are_any() {
+        let summary = Summary { frames: 9, ..Summary::default() };
+        assert_eq!(summed_up(&summary).lines().count(), 2);
+        let odd = Summary { beacons_forged: 2, bytes_missing: 5, ..summary };
+        assert!(
+            summed_up(&odd)
+                .ends_with("2 beacons with a wrong signature\n5 bytes missing from the capture")
+        );
+    }
+}

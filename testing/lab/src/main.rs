@@ -2,7 +2,7 @@
 
 use p2pnet_lab::Outcome;
 use p2pnet_lab::scenario::meet::{self, Wire};
-use p2pnet_lab::scenario::{crowd, discovery, repair, storm, strict};
+use p2pnet_lab::scenario::{crowd, discovery, inspect, repair, storm, strict};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -118,5 +118,6 @@ fn run_rest() -> Outcome<String> {
     discovery::no_privilege_needed()?;
     discovery::dual_stack()?;
     strict::listed_and_members_only()?;
-    Ok("captures, privileges, dual stack and strictness as they should".to_owned())
+    inspect::captured_conversation()?;
+    Ok("captures, privileges, dual stack, strictness and key logs as they should".to_owned())
 }
