@@ -70,6 +70,9 @@ pub mod config;
 pub mod crypto;
 pub mod discovery;
 pub mod error;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod handlers;
 pub mod hash;
 pub mod id;

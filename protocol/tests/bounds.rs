@@ -163,3 +163,33 @@ fn the_lists_have_a_bound_of_their_own() {
     none.limits.listed_max = 0;
     assert_eq!(none.validate().unwrap_err().key, "limits.listed_max");
 }
+
+/// The stream is over: neither an end of it nor a refusal is to be told to anybody, and it holds no place.
+#[test]
+fn a_stream_that_ended_in_its_handshake_is_over_at_once() {
+    let mut config = quiet();
+    config.limits.connections_per_address_max = 1;
+    let mut world = World::new(vec![config, quiet()]);
+    let now = world.now;
+    let dialled = world.nodes[1].connect(now, world::address(0), None).unwrap();
+    world.nodes[1].handle_connected(now, dialled, world::address(1));
+    let first = world.nodes[1].poll_write(dialled, 4096).unwrap().to_vec();
+    drain(&mut world.nodes[1]);
+    let node = &mut world.nodes[0];
+    for _ in 0..3 {
+        let conn = node.handle_incoming(now, ListenerId(0), world::address(1)).expect("one fits");
+        // The answer waits to be written when the stream ends.
+        node.handle_stream(now, conn, &mut first.clone());
+        while node.poll_output().is_some() {}
+        node.handle_closed(now, conn, CloseCause::Reset);
+        let told = std::iter::from_fn(|| node.poll_output());
+        assert!(told.into_iter().all(|output| matches!(output, Output::Event(_))));
+        assert_eq!(node.poll_write(conn, 4096), None);
+    }
+    let node = &mut world.nodes[1];
+    let refused = node.connect(now, world::address(0), None).unwrap();
+    drain(node);
+    node.handle_closed(now, refused, CloseCause::Refused);
+    let told = std::iter::from_fn(|| node.poll_output());
+    assert!(told.into_iter().all(|output| matches!(output, Output::Event(_))));
+}

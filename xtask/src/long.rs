@@ -1,5 +1,6 @@
 //! The full figures: programs that run for minutes, whose results are kept in `docs/long-runs.md`.
 
+use crate::fuzz;
 use crate::process::{cargo, command, output, root, show};
 use std::io::Write;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -69,11 +70,21 @@ const PARTS: &[Part] = &[
     },
 ];
 
+/// The part that isn't one program: its name and what it is.
+const FUZZ: (&str, &str) =
+    ("fuzz", "each fuzz target for a minute, or `fuzz [SECONDS] [TARGET]...` (see fuzz/LEDGER.md)");
+
 /// Runs the parts named, or all.
 pub(crate) fn run(asked: &[String]) -> bool {
     if asked.iter().any(|asked| asked == "--help" || asked == "-h") {
         list();
         return true;
+    }
+    // What follows the word belongs to it: seconds and targets.
+    if let Some((first, arguments)) = asked.split_first()
+        && first == FUZZ.0
+    {
+        return tell(FUZZ, || fuzz::long(arguments));
     }
     if let Some(unknown) = asked.iter().find(|asked| PARTS.iter().all(|part| part.name != **asked))
     {
@@ -84,29 +95,35 @@ pub(crate) fn run(asked: &[String]) -> bool {
     let (mut passed, mut failed) = (0, 0);
     for part in PARTS.iter().filter(|part| asked.is_empty() || asked.iter().any(|a| a == part.name))
     {
-        println!("== {}: {}", part.name, part.what);
-        let start = Instant::now();
-        let result = run_part(part);
-        let (good, text) = match &result {
-            Ok(text) => (true, text.clone()),
-            Err(failure) => (false, format!("FAILED {failure}")),
-        };
-        println!("   {text} ({:.0} s)", start.elapsed().as_secs_f64());
-        if let Err(failure) = record(part.name, &text) {
-            println!("   can't note it: {failure}");
-            failed += 1;
-        }
-        if good { passed += 1 } else { failed += 1 }
+        if tell((part.name, part.what), || run_part(part)) { passed += 1 } else { failed += 1 }
+    }
+    if asked.is_empty() {
+        if tell(FUZZ, || fuzz::long(&[])) { passed += 1 } else { failed += 1 }
     }
     println!("{passed} passed, {failed} failed");
     failed == 0
 }
 
+/// Runs a part, says how it went and notes it.
+fn tell((name, what): (&str, &str), run: impl FnOnce() -> Result<String, String>) -> bool {
+    println!("== {name}: {what}");
+    let start = Instant::now();
+    let result = run();
+    let good = result.is_ok();
+    let text = result.unwrap_or_else(|failure| format!("FAILED {failure}"));
+    println!("   {text} ({:.0} s)", start.elapsed().as_secs_f64());
+    if let Err(failure) = record(name, &text) {
+        println!("   can't note it: {failure}");
+        return false;
+    }
+    good
+}
+
 /// Prints what the parts are.
 pub(crate) fn list() {
     println!("parts of `cargo xtask long`:");
-    for part in PARTS {
-        println!("  {:<13} {}", part.name, part.what);
+    for (name, what) in PARTS.iter().map(|part| (part.name, part.what)).chain([FUZZ]) {
+        println!("  {name:<13} {what}");
     }
 }
 
@@ -168,13 +185,13 @@ fn record(part: &str, result: &str) -> Result<(), String> {
 }
 
 /// The commit that ran, and whether the tree differed from it.
-fn commit() -> Result<String, String> {
+pub(crate) fn commit() -> Result<String, String> {
     let commit = output(command("git").args(["rev-parse", "--short", "HEAD"]))?;
     let changed = output(command("git").args(["status", "--porcelain", "--", ".", ":!docs"]))?;
     Ok(format!("{}{}", commit.trim(), if changed.is_empty() { "" } else { " and changes" }))
 }
 
-fn today() -> Result<String, String> {
+pub(crate) fn today() -> Result<String, String> {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map(|since| date(since.as_secs()))

@@ -6,6 +6,7 @@
 
 mod cargo_tests;
 mod dependencies;
+mod fuzz;
 mod ledger;
 mod long;
 mod names;

@@ -1,6 +1,6 @@
 //! The quick suite: its parts, their times, and the verdict.
 
-use crate::{cargo_tests, dependencies, ledger, names, nostd, process, rules, tools};
+use crate::{cargo_tests, dependencies, fuzz, ledger, names, nostd, process, rules, tools};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -79,6 +79,11 @@ const PARTS: &[Part] = &[
         what: "the program on pretended hosts, each scenario once",
         run: cargo_tests::namespaces,
     },
+    Part {
+        name: "fuzz",
+        what: "every fuzz target for a few seconds (their corpora are among the tests)",
+        run: |_| fuzz::quick(),
+    },
     Part { name: "docs", what: "cargo doc, warnings are errors", run: |_| docs() },
     Part {
         name: "ledger",
@@ -155,6 +160,9 @@ fn fmt() -> Findings {
     let mut nostd = process::cargo();
     nostd.args(["fmt", "--check", "--manifest-path", nostd::MANIFEST]);
     findings.add(process::show(&mut nostd));
+    let mut targets = process::cargo();
+    targets.args(["fmt", "--check", "--manifest-path", fuzz::MANIFEST]);
+    findings.add(process::show(&mut targets));
     findings
 }
 

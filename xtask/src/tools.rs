@@ -14,6 +14,8 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("setpriv", "util-linux"),
     ("git", "git"),
     ("cc", "gcc"),
+    // libFuzzer is C++.
+    ("c++", "g++"),
 ];
 
 pub(crate) fn run(_run: &mut Run) -> Findings {

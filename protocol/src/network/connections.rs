@@ -324,18 +324,23 @@ impl<C: Crypto> PeerNetwork<C> {
 
     /// A connection came to nothing before its peer was proved.
     pub(super) fn fail(&mut self, conn: ConnId, error: DialError) {
+        self.give_up(conn, error, true);
+    }
+
+    /// As [`fail`](Self::fail); `has_stream` tells whether the world still holds the stream or the dial.
+    fn give_up(&mut self, conn: ConnId, error: DialError, has_stream: bool) {
         let Some(connection) = self.conns.get_mut(&conn) else { return };
         // A refusal is still worth sending; the stream then ends by itself.
-        let told = !connection.early.is_empty() && connection.direction == Direction::Incoming;
+        let incoming = connection.direction == Direction::Incoming;
+        let told = has_stream && incoming && !connection.early.is_empty();
         let (at, direction, expect) = (connection.at, connection.direction, connection.expect);
         let manual = connection.manual;
         self.stats.handshakes_failed = self.stats.handshakes_failed.saturating_add(1);
         let early = mem::take(&mut connection.early);
-        let dialing = matches!(connection.phase, Phase::Dialing);
         self.forget_connection(conn);
         if told {
             self.linger_refusal(conn, at, early);
-        } else if !matches!(error, DialError::Stream(_)) || dialing {
+        } else if has_stream {
             self.cx.push(Output::Abort(conn));
         }
         match direction {
@@ -401,7 +406,7 @@ impl<C: Crypto> PeerNetwork<C> {
             {
                 self.forget_connection(conn);
             }
-            _ => self.fail(conn, DialError::Stream(cause)),
+            _ => self.give_up(conn, DialError::Stream(cause), false),
         }
     }
 
