@@ -5,6 +5,7 @@
 //! | [`PureCrypto`] | `pure` (default) | RustCrypto's AEADs, dalek's curves | `core`, `alloc`, a source of randomness |
 //! | [`FastCrypto`] | `fast` | ring's AEADs, aws-lc's curves | `std`, a C compiler |
 //! | [`SimulatedCrypto`] | `simulated` | a keyed 64-bit mixer | `core`; **protects nothing** |
+//! | [`SeededCrypto`] | `pure` and `simulated` | as `PureCrypto`, with secrets from a seed | `core`, `alloc`; **protects nothing** |
 //!
 //! The first two agree bit for bit: what one seals the other opens, and they give the same verdict on every signature,
 //! edge cases included. Both draw secrets from the operating system alone. The third is for
@@ -38,6 +39,8 @@ mod preference;
 mod pure;
 #[cfg(any(feature = "pure", feature = "fast"))]
 mod random;
+#[cfg(all(feature = "pure", feature = "simulated"))]
+mod seeded;
 #[cfg(feature = "simulated")]
 mod simulated;
 
@@ -47,5 +50,7 @@ pub use fast::FastCrypto;
 pub use pure::{PureCipher, PureCrypto};
 #[cfg(any(feature = "pure", feature = "fast"))]
 pub use random::NoRandomness;
+#[cfg(all(feature = "pure", feature = "simulated"))]
+pub use seeded::SeededCrypto;
 #[cfg(feature = "simulated")]
 pub use simulated::{SimulatedCipher, SimulatedCrypto, SimulatedSecret};

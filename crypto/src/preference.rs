@@ -2,7 +2,7 @@
 
 use p2pnet_protocol::crypto::Aead;
 
-const AES_FIRST: &[Aead] = &[Aead::Aes256Gcm, Aead::ChaCha20Poly1305];
+pub(crate) const AES_FIRST: &[Aead] = &[Aead::Aes256Gcm, Aead::ChaCha20Poly1305];
 const CHACHA_FIRST: &[Aead] = &[Aead::ChaCha20Poly1305, Aead::Aes256Gcm];
 /// The order of a provider that was asked to do without AES.
 pub(crate) const CHACHA_ONLY: &[Aead] = &[Aead::ChaCha20Poly1305];
