@@ -2,6 +2,7 @@
 
 use crate::log::LogFormat;
 use crate::settings::PolicyPreset;
+use crate::simulate::{Replay, Simulate};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::path::PathBuf;
@@ -82,6 +83,10 @@ pub(crate) enum Command {
     Doctor(Doctor),
     /// Tell what nodes said in a capture of their traffic
     Inspect(Inspect),
+    /// Run thousands of nodes in virtual time, with faults, and check every promise
+    Simulate(Box<Simulate>),
+    /// Run one node of a simulation again, from its recording
+    Replay(Replay),
     /// Print completions for a shell
     #[command(
         after_help = "bash: p2pnet completions bash > ~/.local/share/bash-completion/completions/p2pnet"
@@ -445,6 +450,8 @@ mod tests {
             "p2pnet doctor --json",
             "p2pnet inspect traffic.pcap --keylog a --keylog b --all --json",
             "p2pnet inspect -",
+            "p2pnet simulate --nodes 1000 --seed 7 --minutes 10 --loss 5% --faults crash,partition --json",
+            "p2pnet replay node3.trace --all",
             "p2pnet completions bash",
         ] {
             parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));

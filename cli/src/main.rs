@@ -7,6 +7,7 @@
 //! | [`up`], [`options`], [`signals`] | running a node; [`story`], [`present`] and [`report`] tell what happens |
 //! | [`control`] | how commands speak to the running node |
 //! | [`commands`], [`authority`], [`doctor`], [`inspect`] | the other commands |
+//! | [`simulate`] | a world of nodes in virtual time |
 //!
 //! Architecture invariant: nothing here knows the runtime, but for one call in [`up`]; everything else goes through
 //! [`p2pnet_driver::Handle`] on plain threads.
@@ -32,6 +33,7 @@ mod present;
 mod report;
 mod settings;
 mod signals;
+mod simulate;
 mod state_path;
 mod story;
 mod text;
@@ -85,6 +87,8 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Config(args) => config(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Simulate(args) => simulate::simulate(&args),
+        Command::Replay(args) => simulate::replay_file(&args),
         Command::Completions { shell } => {
             // Into memory first: the generator panics where it can't write.
             let mut script = Vec::new();

@@ -5,7 +5,7 @@ mod default_file;
 mod keys;
 mod layers;
 mod read;
-mod units;
+pub(crate) mod units;
 mod value;
 
 pub(crate) use budget::LimitsPreset;

@@ -14,7 +14,6 @@ use p2pnet_protocol::{
 };
 use std::net::SocketAddr;
 
-
 impl<P: Provider> World<P> {
     pub(crate) fn plan_act(&mut self, host: HostId) {
         let mean = u64::from(self.fabric.scenario.talk_every_ms);
@@ -194,9 +193,7 @@ impl<P: Provider> World<P> {
     fn on_trust(&mut self, host: HostId, peer: PeerId, trust: Trust) {
         self.check_trust(host, &peer, trust);
         let Some(node) = self.node(host) else { return };
-        if let Some(channel) =
-            node.conns.get(&peer).and_then(|conn| node.channels.get_mut(conn))
-        {
+        if let Some(channel) = node.conns.get(&peer).and_then(|conn| node.channels.get_mut(conn)) {
             channel.trust = trust;
         }
     }

@@ -155,9 +155,8 @@ impl Checks {
     /// A node trusts another.
     pub(crate) fn trusted(&mut self, fabric: &Fabric, host: HostId, other: Option<HostId>) {
         let member = |host: HostId| fabric.host(host).member;
-        let right = other.is_some_and(|other| {
-            member(host) != Member::No && member(host) == member(other)
-        });
+        let right =
+            other.is_some_and(|other| member(host) != Member::No && member(host) == member(other));
         if !right {
             let other = other.map_or_else(|| "nobody".to_owned(), |other| other.to_string());
             let detail = format!("it trusts node {other}, which can't prove membership to it");

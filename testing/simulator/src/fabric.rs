@@ -394,11 +394,17 @@ impl Fabric {
 
     /// Who is reached at a NAT's address and port: a host that opened it, for those whom the NAT lets in. Nothing
     /// listens on such a port, so the dial is refused there, but it does arrive.
-    fn behind_nat(&mut self, address: std::net::Ipv4Addr, port: u16, from: SocketAddr) -> Option<HostId> {
+    fn behind_nat(
+        &mut self,
+        address: std::net::Ipv4Addr,
+        port: u16,
+        from: SocketAddr,
+    ) -> Option<HostId> {
         let now = self.now;
-        let lan = self.lans.iter().find(|lan| {
-            lan.nat.as_ref().is_some_and(|(outside, _)| *outside == address)
-        })?;
+        let lan = self
+            .lans
+            .iter()
+            .find(|lan| lan.nat.as_ref().is_some_and(|(outside, _)| *outside == address))?;
         let (_, nat) = lan.nat.as_ref()?;
         let inner = nat.inbound(now, port, from);
         let Some(inner) = inner else {

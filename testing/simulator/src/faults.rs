@@ -37,8 +37,9 @@ impl<P: Provider> World<P> {
     /// all hang together; everyone of some more at random.
     fn tell_addresses(&mut self) {
         let links = self.fabric.scenario.wan_links;
-        let public: Vec<usize> =
-            (0..self.fabric.lans.len()).filter(|lan| self.fabric.lans[*lan].nat.is_none()).collect();
+        let public: Vec<usize> = (0..self.fabric.lans.len())
+            .filter(|lan| self.fabric.lans[*lan].nat.is_none())
+            .collect();
         for host in 0..self.fabric.scenario.nodes {
             let lan = self.fabric.host(host).lan as usize;
             let earlier: Vec<usize> = public.iter().copied().filter(|at| *at < lan).collect();
@@ -229,7 +230,11 @@ impl<P: Provider> World<P> {
             let limits = node.net.limits();
             let bounds = [
                 ("open channels", node.net.open_peers().len(), limits.connections_max),
-                ("known peers", node.net.peers().len(), limits.known_peers_max + limits.connections_max),
+                (
+                    "known peers",
+                    node.net.peers().len(),
+                    limits.known_peers_max + limits.connections_max,
+                ),
                 ("pending peers", node.net.pending().len(), limits.pending_max),
                 ("blocked", node.net.blocked().len(), limits.blocked_max),
             ];
@@ -291,15 +296,18 @@ impl<P: Provider> World<P> {
                 self.checks.fail(&self.fabric, Checker::AllConverge, Some(id), detail);
             }
             if !one_sided.is_empty() {
-                let detail = format!("its channels to nodes {one_sided:?} are open on its side only");
+                let detail =
+                    format!("its channels to nodes {one_sided:?} are open on its side only");
                 self.checks.fail(&self.fabric, Checker::AllConverge, Some(id), detail);
             }
         }
         let first = root(&mut groups, 0);
-        let apart: Vec<usize> = (0..count).filter(|host| root(&mut groups, *host) != first).collect();
+        let apart: Vec<usize> =
+            (0..count).filter(|host| root(&mut groups, *host) != first).collect();
         if !apart.is_empty() {
             let some: Vec<_> = apart.iter().take(8).collect();
-            let detail = format!("{} nodes are not joined to the others, among them {some:?}", apart.len());
+            let detail =
+                format!("{} nodes are not joined to the others, among them {some:?}", apart.len());
             self.checks.fail(&self.fabric, Checker::AllConverge, None, detail);
         }
         let (heard, all) = (self.checks.broadcast_heard_min(), count as u32);

@@ -74,7 +74,6 @@ pub(crate) struct Datagram {
     pub(crate) contents: Box<[u8]>,
 }
 
-
 #[derive(Debug)]
 struct Planned {
     at: Instant,

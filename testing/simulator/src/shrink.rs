@@ -1,8 +1,8 @@
 //! Making a failing run smaller.
 
 use crate::report::Checker;
-use crate::scenario::{Fault, Phases, Scenario};
 use crate::run;
+use crate::scenario::{Fault, Phases, Scenario};
 
 /// Looks for a smaller scenario that breaks the same promise: fewer nodes, less time, fewer kinds of fault, gentler links.
 /// Each attempt is a run; at most `runs_max` are made. `told` hears of each attempt and whether it still fails.

@@ -185,9 +185,7 @@ mod tests {
     fn a_stale_id_finds_nothing() {
         let mut streams = Streams::default();
         let at: SocketAddr = "11.0.0.1:1".parse().unwrap();
-        let open = |streams: &mut Streams| {
-            streams.open((0, 1), 1, (at, at), None, Instant::ZERO)
-        };
+        let open = |streams: &mut Streams| streams.open((0, 1), 1, (at, at), None, Instant::ZERO);
         let first = open(&mut streams);
         streams.free(first);
         let second = open(&mut streams);

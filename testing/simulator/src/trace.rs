@@ -194,8 +194,7 @@ pub struct Replayed {
 pub fn replay(path: &Path, mut show: impl FnMut(Shown<'_>)) -> Result<Replayed, TraceError> {
     let file = File::open(path).map_err(|error| TraceError::Io(path.to_owned(), error))?;
     let mut from = Reader { file: BufReader::new(file), path: path.to_owned() };
-    let mut done =
-        Replayed { lives: 0, inputs: 0, events: 0, trace_hash: String::new() };
+    let mut done = Replayed { lives: 0, inputs: 0, events: 0, trace_hash: String::new() };
     let mut hash = TraceHash::new();
     while let Some(head) = from.head()? {
         done.lives += 1;

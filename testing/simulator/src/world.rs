@@ -11,8 +11,8 @@ use crate::scenario::{Planted, Scenario};
 use crate::stream::{EndId, EndState};
 use crate::trace::TraceFile;
 use p2pnet_protocol::{
-    Answer, CloseCause, Command, ConnId, Deadline, Duration, Input, Instant, ListenerId, Output, PeerId, Rng,
-    UnixTime,
+    Answer, CloseCause, Command, ConnId, Deadline, Duration, Input, Instant, ListenerId, Output,
+    PeerId, Rng, UnixTime,
 };
 use std::collections::BTreeMap;
 use std::net::{Ipv6Addr, SocketAddr};
@@ -195,8 +195,7 @@ impl<P: Provider> World<P> {
         let members = self.fabric.lans[lan].members.len();
         for place in self.order_of(members) {
             let hearer = self.fabric.lans[lan].members[place];
-            if self.nodes[hearer as usize].is_none()
-                || !self.fabric.hears(datagram.sender, hearer)
+            if self.nodes[hearer as usize].is_none() || !self.fabric.hears(datagram.sender, hearer)
             {
                 continue;
             }
