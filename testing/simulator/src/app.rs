@@ -154,10 +154,10 @@ impl<P: Provider> World<P> {
                     self.dial_later(host, at);
                 }
             }
-            Event::DialFailed { at, retry_in: None, .. } => {
-                if self.fabric.host(host).told.contains(&at) {
-                    self.dial_later(host, at);
-                }
+            Event::DialFailed { at, retry_in: None, .. }
+                if self.fabric.host(host).told.contains(&at) =>
+            {
+                self.dial_later(host, at);
             }
             Event::ListsChanged => {
                 let blocked = self.node(host).map(|node| node.net.blocked()).unwrap_or_default();

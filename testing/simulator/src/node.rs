@@ -4,7 +4,7 @@ use crate::chance::{mix, rng};
 use crate::host::{Host, Member};
 use crate::provider::Provider;
 use crate::queue::{HostId, Life};
-use crate::scenario::Scenario;
+use crate::scenario::{Planted, Scenario};
 use crate::stream::EndId;
 use crate::trace::Recorder;
 use p2pnet_protocol::trust::secret::NetworkSecret;
@@ -77,8 +77,10 @@ impl<C: Crypto> Node<C> {
 /// Everything that decides what a node does, beside its inputs: it follows from the scenario and what its state
 /// directory held.
 pub(crate) fn config(scenario: &Scenario, member: Member, blocked: &[BlockTarget]) -> Config {
+    let right = || format!("the secret of network {}", scenario.seed);
     let secret = match member {
-        Member::Yes => Some(format!("the secret of network {}", scenario.seed)),
+        Member::No if scenario.planted == Some(Planted::FalseMember) => Some(right()),
+        Member::Yes => Some(right()),
         Member::Mistaken => Some(format!("another idea of it {}", scenario.seed)),
         Member::No => None,
     };
