@@ -389,7 +389,7 @@ impl<C: Crypto> PeerNetwork<C> {
             return;
         }
         let (known, new) = self.book.hear(self.cx.now, peer);
-        let news = known.add_address(at);
+        let news = known.add_hearsay(at);
         if new || news {
             self.cx.tell(Event::PeerDiscovered { peer, at, via });
         }

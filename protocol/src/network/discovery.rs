@@ -131,7 +131,7 @@ impl<C: Crypto> PeerNetwork<C> {
         }
         let timing = self.cx.timing;
         let known = self.book.get_mut(&peer)?;
-        let again = known.is_wanted() && !known.addresses.is_empty() && known.conn.is_none();
+        let again = known.is_wanted() && known.can_be_dialled() && known.conn.is_none();
         if !again || known.attempts >= timing.redial_attempts_max {
             known.automatic = false;
             return None;

@@ -228,7 +228,7 @@ impl<C: Crypto> PeerNetwork<C> {
             peer: *peer,
             address: connection
                 .map(|connection| connection.at)
-                .or(known.addresses.first().copied()),
+                .or_else(|| known.likely_address()),
             port: known.listen_port,
             label: known.label.clone(),
             trust: link.map_or(Trust::Unproven, |link| link.trust),

@@ -7,13 +7,16 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::{string::String, vec::Vec};
 use core::net::SocketAddr;
 
-/// Dial addresses kept for one peer, the most recent first.
+/// Addresses to dial that are kept for one peer, and as many of hearsay, the most recent first.
 const ADDRESSES_MAX: usize = 4;
 
 /// One known peer.
 #[derive(Debug)]
 pub(crate) struct Known {
-    pub(crate) addresses: Vec<SocketAddr>,
+    /// Where it was met, or where the application or its own beacons say that it is: what is dialled.
+    addresses: Vec<SocketAddr>,
+    /// Where others say that it is. Never dialled.
+    hearsay: Vec<SocketAddr>,
     pub(crate) label: String,
     pub(crate) listen_port: Option<u16>,
     /// The connection that carries this peer's channel, from a proved identity to its end.
@@ -40,6 +43,7 @@ impl Known {
     fn new(now: Instant) -> Self {
         Self {
             addresses: Vec::new(),
+            hearsay: Vec::new(),
             label: String::new(),
             listen_port: None,
             conn: None,
@@ -63,18 +67,26 @@ impl Known {
         self.conn.is_some() || self.dialing.is_some() || self.manual
     }
 
-    /// Remembers where the peer can be dialled. True if that is news.
+    /// Remembers where the peer can be dialled: where it was met, where its own beacon came from, or what the
+    /// application named. True if that is news.
     pub(crate) fn add_address(&mut self, at: SocketAddr) -> bool {
-        if self.addresses.first() == Some(&at) {
-            return false;
-        }
-        let known = self.addresses.iter().position(|address| *address == at);
-        if let Some(position) = known {
-            self.addresses.remove(position);
-        }
-        self.addresses.insert(0, at);
-        self.addresses.truncate(ADDRESSES_MAX);
-        known.is_none()
+        put_first(&mut self.addresses, at)
+    }
+
+    /// Remembers where somebody else says that the peer is. It is shown and never dialled: whoever tells of a peer could
+    /// else choose whom others dial. True if that is news.
+    pub(crate) fn add_hearsay(&mut self, at: SocketAddr) -> bool {
+        !self.addresses.contains(&at) && put_first(&mut self.hearsay, at)
+    }
+
+    /// Whether there is an address to dial.
+    pub(crate) const fn can_be_dialled(&self) -> bool {
+        !self.addresses.is_empty()
+    }
+
+    /// The address to show: the one to dial, or else what others say.
+    pub(crate) fn likely_address(&self) -> Option<SocketAddr> {
+        self.addresses.first().or(self.hearsay.first()).copied()
     }
 
     /// The address for the next dial: the most recent first, the others in turn when it fails.
@@ -82,6 +94,20 @@ impl Known {
         let turn = usize::try_from(self.attempts).unwrap_or(0).checked_rem(self.addresses.len())?;
         self.addresses.get(turn).copied()
     }
+}
+
+/// Puts an address in front of a short list. True if it was not in it.
+fn put_first(list: &mut Vec<SocketAddr>, at: SocketAddr) -> bool {
+    if list.first() == Some(&at) {
+        return false;
+    }
+    let known = list.iter().position(|address| *address == at);
+    if let Some(position) = known {
+        list.remove(position);
+    }
+    list.insert(0, at);
+    list.truncate(ADDRESSES_MAX);
+    known.is_none()
 }
 
 /// How long to wait before dial number `attempts` (from 0): doubling from `min` to `max`.
@@ -184,6 +210,22 @@ mod tests {
             known.add_address(SocketAddr::new([192, 0, 2, n].into(), 9));
         }
         assert_eq!(known.addresses.len(), ADDRESSES_MAX);
+    }
+
+    #[test]
+    fn hearsay_is_shown_only_where_nothing_better_is_known_and_never_dialled() {
+        let mut known = Known::new(Instant::ZERO);
+        let at = |n: u8| SocketAddr::new([192, 0, 2, n].into(), 9);
+        assert!(known.add_hearsay(at(1)) && !known.add_hearsay(at(1)));
+        assert_eq!((known.next_address(), known.likely_address()), (None, Some(at(1))));
+        assert!(!known.can_be_dialled());
+        known.add_address(at(2));
+        for n in 2..40 {
+            known.add_hearsay(at(n));
+            known.attempts = u32::from(n);
+            assert_eq!((known.next_address(), known.likely_address()), (Some(at(2)), Some(at(2))));
+        }
+        assert_eq!((known.addresses.len(), known.hearsay.len()), (1, ADDRESSES_MAX));
     }
 
     #[test]
