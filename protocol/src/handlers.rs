@@ -85,6 +85,7 @@ pub struct Handlers {
 
 struct Running {
     peer: PeerId,
+    conn: ConnId,
     machine: Box<dyn PeerTrustHandshake>,
     wake: Option<Instant>,
 }
@@ -274,7 +275,7 @@ impl Handlers {
                 self.on_trust_steps(now, received, commands)
             }
             Event::Received(received) => self.on_packets(now, received, commands),
-            Event::TrustHandshakeStarted { peer, conn, transcript, direction } => {
+            Event::TrustHandshakeStarted { peer, conn, transcript, direction, .. } => {
                 let (peer, conn, transcript, direction) = (*peer, *conn, *transcript, *direction);
                 let session = TrustSession { peer, conn, transcript, direction };
                 self.start_handshake(now, &session, commands)
@@ -321,7 +322,10 @@ impl Handlers {
         commands: &mut Vec<Command>,
     ) -> Disposition {
         let Some(make) = &mut self.handshake else { return Disposition::Pass };
-        let mut running = Running { peer: session.peer, machine: make(session), wake: None };
+        // A peer has one channel: what runs on an earlier one is out of time.
+        self.running.retain(|_, running| running.peer != session.peer);
+        let (peer, conn) = (session.peer, session.conn);
+        let mut running = Running { peer, conn, machine: make(session), wake: None };
         let steps = running.machine.on_start();
         if running.take(now, steps, commands) {
             self.running.insert(session.conn, running);
@@ -367,21 +371,18 @@ impl Handlers {
 impl Running {
     /// Takes the steps and tells whether the handshake goes on.
     fn take(&mut self, now: Instant, steps: Vec<Step>, commands: &mut Vec<Command>) -> bool {
-        let peer = self.peer;
+        let conn = self.conn;
         for step in steps {
             match step {
-                Step::Send(message) => {
-                    let packet = Packet::TrustStep(TrustStepPacket { message });
-                    commands.push(Command::Send { peer, packet });
-                }
-                Step::Raise(trust) => commands.push(Command::SetTrust { peer, trust }),
+                Step::Send(message) => commands.push(Command::TrustStep { conn, message }),
+                Step::Raise(trust) => commands.push(Command::SetTrust { conn, trust }),
                 Step::Wait(duration) => self.wake = Some(now + duration),
                 Step::Confirm(trust) => {
-                    commands.push(Command::FinishTrust { peer, trust: Some(trust) });
+                    commands.push(Command::FinishTrust { conn, trust: Some(trust) });
                     return false;
                 }
                 Step::Refuse => {
-                    commands.push(Command::FinishTrust { peer, trust: None });
+                    commands.push(Command::FinishTrust { conn, trust: None });
                     return false;
                 }
             }

@@ -256,12 +256,15 @@ pub enum Event {
         /// How many.
         count: u64,
     },
-    /// The application's own trust handshake shall start with this peer.
+    /// The application's own trust handshake shall start with this peer. [`PeerClosed`](Self::PeerClosed) tells when its
+    /// channel is gone. Where the operator's list has the peer, the handshake runs for the other side's sake alone.
     TrustHandshakeStarted {
         /// The peer.
         peer: PeerId,
-        /// The connection.
+        /// The connection: the handshake's commands name it.
         conn: ConnId,
+        /// Whether the peer is trusted already and waits for nobody here, since the operator listed it.
+        listed: bool,
         /// The handshake's transcript hash, to bind proofs to.
         transcript: [u8; 32],
         /// Who opened it.
@@ -426,18 +429,25 @@ pub enum Command {
     Accept(PeerId),
     /// Turn a pending peer away.
     Refuse(PeerId),
+    /// Send a message of the application's trust handshake on the channel that it runs on.
+    TrustStep {
+        /// The channel's connection, as [`Event::TrustHandshakeStarted`] named it.
+        conn: ConnId,
+        /// The message.
+        message: Bytes,
+    },
     /// The application's trust handshake sets a peer's trust for now.
     SetTrust {
-        /// The peer.
-        peer: PeerId,
+        /// The channel's connection, as [`Event::TrustHandshakeStarted`] named it.
+        conn: ConnId,
         /// How far it is trusted.
         trust: Trust,
     },
     /// The application's trust handshake is over.
     FinishTrust {
-        /// The peer.
-        peer: PeerId,
-        /// How far it is trusted.
+        /// The channel's connection, as [`Event::TrustHandshakeStarted`] named it.
+        conn: ConnId,
+        /// How far the peer is trusted; with none the channel ends.
         trust: Option<Trust>,
     },
     /// Turn the acceptance of incoming connections on or off.

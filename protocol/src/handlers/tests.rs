@@ -31,8 +31,13 @@ fn step(message: &'static [u8]) -> Event {
 }
 
 fn started() -> Event {
+    started_on(CONN)
+}
+
+fn started_on(conn: ConnId) -> Event {
     let direction = Direction::Outgoing;
-    Event::TrustHandshakeStarted { peer: PEER, conn: CONN, transcript: [9; 32], direction }
+    let (listed, transcript) = (false, [9; 32]);
+    Event::TrustHandshakeStarted { peer: PEER, conn, listed, transcript, direction }
 }
 
 fn closed(reason: CloseReason) -> Event {
@@ -206,16 +211,15 @@ fn with_puppet() -> Handlers {
 }
 
 fn send(message: &'static [u8]) -> Command {
-    let packet = Packet::TrustStep(TrustStepPacket { message: Bytes::from_static(message) });
-    Command::Send { peer: PEER, packet }
+    Command::TrustStep { conn: CONN, message: Bytes::from_static(message) }
 }
 
 #[test]
 fn a_handshake_sends_raises_and_confirms() {
     let mut handlers = with_puppet();
-    let raise = Command::SetTrust { peer: PEER, trust: Trust::Trusted };
+    let raise = Command::SetTrust { conn: CONN, trust: Trust::Trusted };
     assert_eq!(react(&mut handlers, &step(b"raise")), (Disposition::Consumed, vec![raise]));
-    let confirm = Command::FinishTrust { peer: PEER, trust: Some(Trust::Trusted) };
+    let confirm = Command::FinishTrust { conn: CONN, trust: Some(Trust::Trusted) };
     assert_eq!(react(&mut handlers, &step(b"confirm")), (Disposition::Consumed, vec![confirm]));
     // It is over: nothing runs, and what comes late is dropped.
     assert_eq!(handlers.poll_timeout(), None);
@@ -225,7 +229,7 @@ fn a_handshake_sends_raises_and_confirms() {
 #[test]
 fn a_refused_handshake_ends_the_channel() {
     let mut handlers = with_puppet();
-    let refuse = Command::FinishTrust { peer: PEER, trust: None };
+    let refuse = Command::FinishTrust { conn: CONN, trust: None };
     assert_eq!(react(&mut handlers, &step(b"refuse")), (Disposition::Consumed, vec![refuse]));
 }
 
@@ -234,7 +238,7 @@ fn messages_after_the_end_in_the_same_batch_are_dropped() {
     let mut handlers = with_puppet();
     let messages = [&b"confirm"[..], b"refuse"]
         .map(|message| Packet::TrustStep(TrustStepPacket { message: Bytes::from_static(message) }));
-    let confirm = Command::FinishTrust { peer: PEER, trust: Some(Trust::Trusted) };
+    let confirm = Command::FinishTrust { conn: CONN, trust: Some(Trust::Trusted) };
     let batch = react(&mut handlers, &received(&messages));
     assert_eq!(batch, (Disposition::Consumed, vec![confirm]));
 }
@@ -268,8 +272,23 @@ fn the_default_timeout_refuses() {
     assert_eq!(react(&mut handlers, &started()), (Disposition::Consumed, vec![]));
     let mut commands = Vec::new();
     handlers.wake(NOW + Duration::from_secs(1), &mut commands);
-    assert_eq!(commands, [Command::FinishTrust { peer: PEER, trust: None }]);
+    assert_eq!(commands, [Command::FinishTrust { conn: CONN, trust: None }]);
     assert_eq!(handlers.poll_timeout(), None);
+}
+
+/// What belongs to one channel never reaches another one to the same peer.
+#[test]
+fn a_channel_that_takes_over_ends_the_handshake_of_the_one_before() {
+    let mut handlers = with_puppet();
+    let next = ConnId(8);
+    let hello = Command::TrustStep { conn: next, message: Bytes::from_static(b"hello") };
+    assert_eq!(react(&mut handlers, &started_on(next)), (Disposition::Consumed, vec![hello]));
+    // A message that the old channel still had.
+    assert_eq!(react(&mut handlers, &step(b"confirm")), (Disposition::Consumed, vec![]));
+    let mut commands = Vec::new();
+    handlers.wake(NOW + Duration::from_secs(3), &mut commands);
+    let again = Command::TrustStep { conn: next, message: Bytes::from_static(b"still there?") };
+    assert_eq!(commands, [again], "one is awake, and not two");
 }
 
 #[test]

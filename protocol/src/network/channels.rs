@@ -131,18 +131,35 @@ impl<C: Crypto> PeerNetwork<C> {
         let Some(link) = self.link_mut(conn) else { return };
         if begins.waits_for == WaitsFor::Handshake {
             link.stage = Stage::Settling;
-            link.handshaking = true;
             let transcript = link.channel.transcript;
-            let after = self.cx.timing.trust_settle;
-            let timer = self.cx.arm(after, TimerFor::Settle(conn));
-            if let Some(link) = self.link_mut(conn) {
-                link.settle = Some(timer);
+            self.begin_trust(conn);
+            let listed = begins.raised == Some(TrustChange::Listed);
+            self.cx.tell(Event::TrustHandshakeStarted {
+                peer,
+                conn,
+                listed,
+                transcript,
+                direction,
+            });
+            if !listed {
+                return;
             }
-            self.refresh_gate(conn);
-            self.cx.tell(Event::TrustHandshakeStarted { peer, conn, transcript, direction });
-        } else {
-            self.announce(conn);
         }
+        self.announce(conn);
+    }
+
+    /// The application's handshake begins, and has its own time from now on.
+    fn begin_trust(&mut self, conn: ConnId) {
+        let timing = self.cx.timing;
+        let first = timing.trust_settle.min(timing.trust_timeout);
+        let timer = self.cx.arm(first, TimerFor::Settle(conn));
+        let now = self.cx.now;
+        let Some(link) = self.link_mut(conn) else { return };
+        link.handshaking = true;
+        link.handshake_began = Some(now);
+        link.settle = Some(timer);
+        self.set_timer(conn, timing.keep_alive, Why::KeepAlive);
+        self.refresh_gate(conn);
     }
 
     /// Tells the application of a channel whose trust is settled, or turns the peer away.
@@ -251,9 +268,9 @@ impl<C: Crypto> PeerNetwork<C> {
         if !link.handshaking {
             return;
         }
-        let elapsed = link.opened;
-        if self.cx.now.since(elapsed) >= total {
-            return self.end_trust(conn, Refusal::HandshakeTimedOut);
+        let began = link.handshake_began.unwrap_or(link.opened);
+        if self.cx.now.since(began) >= total {
+            return self.finish_trust(conn, Err(Refusal::HandshakeTimedOut));
         }
         // A node that lets only trusted peers in announces nobody before the handshake is over.
         if !strict {
@@ -265,9 +282,17 @@ impl<C: Crypto> PeerNetwork<C> {
         }
     }
 
-    /// The application's handshake is over: with a level of trust, or with a refusal.
-    pub(super) fn finish_trust(&mut self, conn: ConnId, trust: Option<Trust>) {
-        let Some(trust) = trust else { return self.end_trust(conn, Refusal::Handshake) };
+    /// The application's handshake is over: with a level of trust, or with a refusal. What the operator's list says goes
+    /// before either.
+    pub(super) fn finish_trust(&mut self, conn: ConnId, outcome: Result<Trust, Refusal>) {
+        let Some(link) = self.link_mut(conn) else { return };
+        let peer = link.channel.peer;
+        let listed = self.lists.is_trusted(&peer);
+        let trust = match outcome {
+            _ if listed => Trust::Trusted,
+            Ok(trust) => trust.max(Trust::Authenticated),
+            Err(refusal) => return self.end_trust(conn, refusal),
+        };
         self.stop_settling(conn);
         self.change_trust(conn, trust, TrustChange::Application);
         let Some(link) = self.link_mut(conn) else { return };

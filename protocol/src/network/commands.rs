@@ -12,8 +12,10 @@ use crate::limits::Limits;
 use crate::net::canonical;
 use crate::time::Instant;
 use crate::trust::identifier::{IdentifierError, Origin};
-use crate::wire::packet::{DisconnectReason, Packet, PacketKind};
+use crate::trust::membership::Refusal;
+use crate::wire::packet::{DisconnectReason, Packet, PacketKind, TrustStepPacket};
 use alloc::vec::Vec;
+use bytes::Bytes;
 use core::net::SocketAddr;
 
 /// Commands.
@@ -95,7 +97,7 @@ impl<C: Crypto> PeerNetwork<C> {
         Ok(())
     }
 
-    /// Queues one packet for one peer.
+    /// Queues one packet for one peer. Messages of a trust handshake go by [`send_trust_step`](Self::send_trust_step).
     ///
     /// # Errors
     /// [`SendError`]: not connected, not allowed by the gate, too large, or no room for now.
@@ -114,6 +116,37 @@ impl<C: Crypto> PeerNetwork<C> {
         link.channel.push(packet);
         self.announce_write(conn);
         Ok(())
+    }
+
+    /// Queues a message of the application's trust handshake on the channel that the handshake runs on.
+    ///
+    /// # Errors
+    /// [`SendError`]: no handshake runs there, too large, or no room for now.
+    pub fn send_trust_step(
+        &mut self,
+        now: Instant,
+        conn: ConnId,
+        message: Bytes,
+    ) -> Result<(), SendError> {
+        self.cx.at(now);
+        let queue_max = self.cx.limits.send_queue_bytes_max as usize;
+        let link = self.handshaking(conn).ok_or(SendError::NotConnected)?;
+        let bytes = message.len();
+        if bytes > link.channel.packet_bytes_max() {
+            return Err(SendError::TooLarge);
+        }
+        if link.channel.queued_bytes().saturating_add(bytes) > queue_max {
+            link.send_blocked = true;
+            return Err(SendError::QueueFull);
+        }
+        link.channel.push(&Packet::TrustStep(TrustStepPacket { message }));
+        self.announce_write(conn);
+        Ok(())
+    }
+
+    /// The channel of a connection, if the application's trust handshake runs on it.
+    fn handshaking(&mut self, conn: ConnId) -> Option<&mut Link> {
+        self.link_mut(conn).filter(|link| link.handshaking && link.stage != Stage::Closing)
     }
 
     /// Queues many messages at once.
@@ -150,11 +183,12 @@ impl<C: Crypto> PeerNetwork<C> {
             self.book.get(peer).and_then(|known| known.conn).ok_or(SendError::NotConnected)?;
         let link = self.conns.get_mut(&conn).and_then(|connection| connection.link_mut());
         let link = link.ok_or(SendError::NotConnected)?;
-        let open = link.is_open() || (link.handshaking && kind == PacketKind::TrustStep);
-        if !open || link.stage == Stage::Closing {
+        if !link.is_open() {
             return Err(SendError::NotConnected);
         }
-        if !link.channel.passes(kind) || kind == PacketKind::Disconnect {
+        // A step of a handshake belongs to the channel that the handshake runs on.
+        let elsewhere = matches!(kind, PacketKind::Disconnect | PacketKind::TrustStep);
+        if elsewhere || !link.channel.passes(kind) {
             return Err(SendError::NotAllowed);
         }
         Ok((conn, link))
@@ -274,7 +308,8 @@ impl<C: Crypto> PeerNetwork<C> {
         Ok(())
     }
 
-    /// Puts an identity on the list of trusted ones and raises its channel.
+    /// Puts an identity on the list of trusted ones and raises its channel. The application's trust handshake, if it is
+    /// under way, decides nothing about the peer from then on.
     ///
     /// # Errors
     /// [`CommandError::LimitReached`] if the list is full.
@@ -290,6 +325,9 @@ impl<C: Crypto> PeerNetwork<C> {
         }
         if let Some(conn) = self.conn_of(&peer) {
             self.change_trust(conn, Trust::Trusted, TrustChange::Listed);
+            if self.link_mut(conn).is_some_and(|link| link.stage == Stage::Settling) {
+                self.announce(conn);
+            }
         }
         Ok(())
     }
@@ -337,35 +375,39 @@ impl<C: Crypto> PeerNetwork<C> {
         Ok(())
     }
 
-    /// The application's trust handshake sets a peer's trust for now.
+    /// The application's trust handshake sets a peer's trust for now. A peer that the operator listed stays trusted.
     ///
     /// # Errors
-    /// [`CommandError::NotConnected`] if there is no channel.
+    /// [`CommandError::NotConnected`] if no such handshake runs on the channel of this connection.
     pub fn set_trust(
         &mut self,
         now: Instant,
-        peer: &PeerId,
+        conn: ConnId,
         trust: Trust,
     ) -> Result<(), CommandError> {
         self.cx.at(now);
-        let conn = self.conn_of(peer).ok_or(CommandError::NotConnected)?;
-        self.change_trust(conn, trust.max(Trust::Authenticated), TrustChange::Application);
+        let link = self.handshaking(conn).ok_or(CommandError::NotConnected)?;
+        let peer = link.channel.peer;
+        if !self.lists.is_trusted(&peer) {
+            self.change_trust(conn, trust.max(Trust::Authenticated), TrustChange::Application);
+        }
         Ok(())
     }
 
-    /// The application's trust handshake is over: with a level of trust, or with none and the channel ends.
+    /// The application's trust handshake is over: with a level of trust, or with none and the channel ends. A peer that
+    /// the operator listed stays trusted either way.
     ///
     /// # Errors
-    /// [`CommandError::NotConnected`] if there is no channel.
+    /// [`CommandError::NotConnected`] if no such handshake runs on the channel of this connection.
     pub fn finish_trust_handshake(
         &mut self,
         now: Instant,
-        peer: &PeerId,
+        conn: ConnId,
         trust: Option<Trust>,
     ) -> Result<(), CommandError> {
         self.cx.at(now);
-        let conn = self.conn_of(peer).ok_or(CommandError::NotConnected)?;
-        self.finish_trust(conn, trust.map(|trust| trust.max(Trust::Authenticated)));
+        self.handshaking(conn).ok_or(CommandError::NotConnected)?;
+        self.finish_trust(conn, trust.ok_or(Refusal::Handshake));
         Ok(())
     }
 

@@ -56,6 +56,8 @@ pub(crate) struct Link {
     pub(crate) announced: bool,
     /// The application's own trust handshake is under way.
     pub(crate) handshaking: bool,
+    /// When that began, if it ever did.
+    pub(crate) handshake_began: Option<Instant>,
     pub(crate) settle: Option<TimerKey>,
     /// Why the channel is closing.
     pub(crate) reason: Option<CloseReason>,
@@ -133,6 +135,7 @@ impl Link {
             theirs: None,
             announced: false,
             handshaking: false,
+            handshake_began: None,
             settle: None,
             reason: None,
             close_sent: false,

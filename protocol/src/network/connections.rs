@@ -447,7 +447,9 @@ impl<C: Crypto> PeerNetwork<C> {
             reason,
             CloseReason::Local(DisconnectReason::Duplicate)
                 | CloseReason::Remote(DisconnectReason::Duplicate)
-        ) && !link.announced;
+        ) && !link.announced
+            // Whoever was told of a beginning is told of the end.
+            && link.handshake_began.is_none();
         if !quiet && peer != self.me.id {
             let unsent = link.channel.unsent();
             self.cx.tell(Event::PeerClosed { peer, conn, at, reason, unsent });

@@ -58,8 +58,9 @@ impl<C: Crypto> PeerNetwork<C> {
             Command::Untrust(peer) => self.untrust(now, peer),
             Command::Accept(peer) => self.accept(now, &peer),
             Command::Refuse(peer) => self.refuse(now, &peer),
-            Command::SetTrust { peer, trust } => self.set_trust(now, &peer, trust),
-            Command::FinishTrust { peer, trust } => self.finish_trust_handshake(now, &peer, trust),
+            Command::TrustStep { conn, message } => Ok(self.send_trust_step(now, conn, message)?),
+            Command::SetTrust { conn, trust } => self.set_trust(now, conn, trust),
+            Command::FinishTrust { conn, trust } => self.finish_trust_handshake(now, conn, trust),
             Command::AcceptInbound(accept) => {
                 self.set_accept_inbound(now, accept);
                 Ok(())

@@ -226,9 +226,7 @@ impl<C: Crypto> PeerNetwork<C> {
         });
         PeerView {
             peer: *peer,
-            address: connection
-                .map(|connection| connection.at)
-                .or_else(|| known.likely_address()),
+            address: connection.map(|connection| connection.at).or_else(|| known.likely_address()),
             port: known.listen_port,
             label: known.label.clone(),
             trust: link.map_or(Trust::Unproven, |link| link.trust),

@@ -23,7 +23,8 @@ pub enum WaitsFor {
     Nothing,
     /// The peer's proofs of membership.
     Proofs,
-    /// The application's own handshake, which both sides must run. It may demote a peer that was trusted at once.
+    /// The application's own handshake, which both sides must run. It may demote a peer that the policy trusted at once;
+    /// for one that the operator listed it runs for the other side's sake, and decides nothing.
     Handshake,
 }
 
