@@ -42,7 +42,8 @@ pub struct Limits {
     /// Events with packets of one peer that the application has not given back. Packets that come one to a record cost an
     /// event each, which is more than their bytes.
     pub unread_events_max: u32,
-    /// Packets a second that one peer may send for long; bursts of one second's worth pass.
+    /// Frames a second that one peer may send for long, whatever they are: packets, parts of long ones, signs of life.
+    /// Bursts of one second's worth pass.
     pub packets_per_second_max: u32,
     /// Signatures of beacons verified a second.
     pub beacon_checks_per_second_max: u32,
@@ -155,8 +156,12 @@ impl Limits {
             ("limits.message_window_bytes", self.message_window_bytes),
             ("limits.bulk_window_bytes", self.bulk_window_bytes),
         ];
-        if let Some((key, _)) = windows.iter().find(|(_, bytes)| *bytes < 4096) {
-            return Err((key, "must be at least 4096"));
+        let stalls = |bytes| self.packet_bytes_max > Self::packet_bytes_in(bytes);
+        if let Some((key, _)) = windows.iter().find(|(_, bytes)| stalls(*bytes)) {
+            return Err((
+                key,
+                "must be at least 7/5 of limits.packet_bytes_max, which else stalls",
+            ));
         }
         if self.unread_events_max < 64 {
             return Err(("limits.unread_events_max", "must be at least 64"));
@@ -167,20 +172,30 @@ impl Limits {
         Ok(())
     }
 
+    /// The longest packet that always gets through a lane with a window of so many bytes.
+    ///
+    /// The credit of a packet comes back once it is whole and consumed, and is told when a quarter of the window has come
+    /// together. So three quarters must hold the packet and the headers of its parts: at most 12 bytes for each 512.
+    pub const fn packet_bytes_in(window_bytes: u32) -> u32 {
+        window_bytes / 7 * 5
+    }
+
     /// The most bytes that one connection can take: its own state, what is queued to be sent, what was received and
     /// not yet consumed, packets under reassembly, and a record cut in two.
     pub fn connection_bytes_max(&self) -> u64 {
         const STATE_BYTES: u64 = 2048;
         /// An event on its way to the application, beside its payload.
         const EVENT_BYTES: u64 = 256;
-        /// Control packets that the application has not taken.
-        const CONTROL_BYTES: u64 = 64 << 10;
+        /// Control packets that the application has not taken, and as much of those that wait to be sent.
+        const CONTROL_BYTES: u64 = 2 * (64 << 10);
         STATE_BYTES
             .saturating_add(CONTROL_BYTES)
             .saturating_add(Self::CHANNEL_DATA_BYTES_MAX as u64)
             .saturating_add(u64::from(self.send_queue_bytes_max))
             .saturating_add(u64::from(self.message_window_bytes))
             .saturating_add(u64::from(self.bulk_window_bytes))
+            // One packet under reassembly in each lane: its room is made when its first part comes.
+            .saturating_add(u64::from(self.packet_bytes_max).saturating_mul(2))
             .saturating_add(u64::from(self.unread_events_max).saturating_mul(EVENT_BYTES))
             .saturating_add(RECORD_BYTES_MAX as u64)
     }
@@ -210,5 +225,25 @@ impl Limits {
         ]
         .into_iter()
         .fold(FIXED_BYTES, u64::saturating_add)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_must_hold_a_packet() {
+        for limits in [Limits::small(), Limits::default(), Limits::large()] {
+            assert_eq!(limits.validate(), Ok(()));
+        }
+        let tight = 70_000;
+        let packet_bytes_max = Limits::packet_bytes_in(tight);
+        let fits = Limits { packet_bytes_max, bulk_window_bytes: tight, ..Limits::default() };
+        assert_eq!(fits.validate(), Ok(()));
+        let over = Limits { packet_bytes_max: packet_bytes_max + 1, ..fits };
+        assert_eq!(over.validate().unwrap_err().0, "limits.bulk_window_bytes");
+        let message = Limits { message_window_bytes: 69_000, ..fits };
+        assert_eq!(message.validate().unwrap_err().0, "limits.message_window_bytes");
     }
 }

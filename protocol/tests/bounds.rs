@@ -193,3 +193,131 @@ fn a_stream_that_ended_in_its_handshake_is_over_at_once() {
     let told = std::iter::from_fn(|| node.poll_output());
     assert!(told.into_iter().all(|output| matches!(output, Output::Event(_))));
 }
+
+#[test]
+fn refused_packets_are_slowed_to_the_rate_as_well() {
+    const RATE: u64 = 1000;
+    let mut config = quiet();
+    config.limits.packets_per_second_max = RATE as u32;
+    config.policies.incoming.allow_default_communication = false;
+    let mut world = World::new(vec![config]);
+    world.patient = true;
+    ready(&mut world, &quiet(), 1);
+    let (hub, now) = (world.id(0), world.now);
+    for n in 0..12_000 {
+        world.nodes[1].send(now, &hub, &Packet::message(format!("flood {n}"))).unwrap();
+    }
+    let refused = |world: &World| {
+        let counts = world.events[0].iter().filter_map(|event| match event {
+            Event::PacketsRefused { count, .. } => Some(*count),
+            _ => None,
+        });
+        counts.sum::<u64>()
+    };
+    world.settle();
+    for second in 1..=5 {
+        world.pass(Duration::from_secs(1));
+        // A record is judged as a whole.
+        assert!(refused(&world) <= RATE * (second + 1) + 16_384 / 9, "{}", refused(&world));
+    }
+    assert!(refused(&world) >= RATE);
+}
+
+#[test]
+fn a_packet_always_gets_through_the_smallest_window_that_may_be_set() {
+    let mut config = quiet();
+    config.policies.incoming.trust_authenticated = true;
+    let limits = &mut config.limits;
+    limits.message_window_bytes = 20_000;
+    limits.bulk_window_bytes = 10_000;
+    limits.packet_bytes_max = Limits::packet_bytes_in(10_000);
+    assert_eq!(config.validate(), Ok(()));
+    let longest = config.limits.packet_bytes_max as usize;
+    // The side that sends takes less still: what it gives counts for the other direction alone.
+    let mut world = World::new(vec![config.clone(), config]);
+    world.join(0, 1);
+    let (b, now) = (world.id(1), world.now);
+    let bulk = |bytes: usize| Packet::misc_data(vec![7; bytes - 1]);
+    let mut sent = 0;
+    for before in (1..3000).step_by(7) {
+        for packet in [bulk(before), bulk(longest)] {
+            world.nodes[0].send(now, &b, &packet).unwrap();
+            sent += 1;
+        }
+        world.settle();
+        let received = world.events[1].iter().filter_map(|event| match event {
+            Event::Received(received) => Some(received.clone().count()),
+            _ => None,
+        });
+        assert_eq!(received.sum::<usize>(), sent, "stalled behind {before} bytes");
+    }
+}
+
+/// Two nodes between which a trust handshake runs, and the connection on node 0's side.
+fn handshaking() -> (World, ConnId) {
+    let mut config = quiet();
+    config.policies.incoming.application_handshake = true;
+    let mut world = World::new(vec![config.clone(), config]);
+    world.join(0, 1);
+    let b = world.id(1);
+    let conn = world.nodes[0].peer(&b).and_then(|view| view.conn).unwrap();
+    (world, conn)
+}
+
+#[test]
+fn a_step_of_a_trust_handshake_fits_a_record_or_is_refused() {
+    let (mut world, conn) = handshaking();
+    let longest = TrustStepPacket::MESSAGE_BYTES_MAX;
+    let now = world.now;
+    let too_large = world.nodes[0].send_trust_step(now, conn, vec![7; longest + 1].into());
+    assert_eq!(too_large, Err(SendError::TooLarge));
+    for bytes in [longest, longest - 1, 0] {
+        world.nodes[0].send_trust_step(now, conn, vec![7; bytes].into()).unwrap();
+    }
+    let b = world.id(1);
+    world.nodes[0].trust(now, b).unwrap();
+    world.nodes[0].send(now, &b, &Packet::message("after")).unwrap();
+    world.settle();
+    let a = world.id(0);
+    let lengths: Vec<usize> = world.events[1]
+        .iter()
+        .filter_map(|event| match event {
+            Event::Received(received) if received.peer == a => Some(received.clone()),
+            _ => None,
+        })
+        .flatten()
+        .filter_map(|packet| match packet {
+            Packet::TrustStep(step) => Some(step.message.len()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(lengths, [longest, longest - 1, 0]);
+}
+
+#[test]
+fn steps_that_nobody_reads_are_refused_and_stop_the_reading() {
+    let (mut world, conn) = handshaking();
+    let (now, node) = (world.now, &mut world.nodes[0]);
+    for bytes in [0usize, 1000] {
+        let mut queued = 0;
+        let full = loop {
+            match node.send_trust_step(now, conn, vec![7; bytes].into()) {
+                Ok(()) => queued += 1,
+                Err(error) => break error,
+            }
+            assert!(queued * (bytes + 32) <= 64 << 10, "{queued} wait");
+        };
+        assert_eq!(full, SendError::QueueFull);
+        assert_eq!(node.read_window(conn), 0, "a peer that doesn't read isn't read");
+        let mut told = (0, 0);
+        while node.poll_write(conn, 64 << 10).is_some() {}
+        while let Some(output) = node.poll_output() {
+            match output {
+                Output::ReadReady(of) if of == conn => told.0 += 1,
+                Output::Event(Event::SendReady { .. }) => told.1 += 1,
+                _ => {}
+            }
+        }
+        assert_eq!((told, node.read_window(conn) > 0), ((1, 1), true));
+    }
+}

@@ -298,3 +298,28 @@ fn a_channel_counts_what_goes_over_it() {
     world.nodes[1].handle_timeout(world.now);
     assert_eq!(world.nodes[1].peer(&a).unwrap().stats.idle_ms, 3000);
 }
+
+#[test]
+fn a_refusal_of_a_handshake_has_length_zero() {
+    for (answer, refused) in [
+        ([0, 0, 1], Some(DialError::OtherNetwork)),
+        ([0, 0, 2], Some(DialError::Incompatible)),
+        ([0, 1, 1], None),
+        ([0, 1, 2], None),
+    ] {
+        let mut world = World::new(vec![quiet()]);
+        let (now, node) = (world.now, &mut world.nodes[0]);
+        let conn = node.attach(now, Direction::Outgoing, address(3), None).unwrap();
+        node.handle_stream(now, conn, &mut answer.clone());
+        world.settle();
+        let errors = world.events[0].iter().filter_map(|event| match event {
+            Event::DialFailed { error, .. } => Some(*error),
+            _ => None,
+        });
+        let [error] = errors.collect::<Vec<_>>()[..] else { panic!("one failure") };
+        match refused {
+            Some(refused) => assert_eq!(error, refused),
+            None => assert!(matches!(error, DialError::Violation(_)), "{error:?}"),
+        }
+    }
+}

@@ -56,12 +56,14 @@ pub(crate) fn fit(
     budget_bytes: u64,
 ) -> Result<Limits, String> {
     let mut original = preset.limits();
+    let packet_is_set = limits.packet_bytes_max != original.packet_bytes_max;
     let movable: Vec<&Lever> = LEVERS
         .iter()
         .filter(|lever| (lever.value)(&mut limits) == (lever.value)(&mut original))
         .collect();
     while limits.total_bytes_max() > budget_bytes {
-        let lowered = movable.iter().any(|lever| lower(&mut limits, lever, budget_bytes));
+        let lowered =
+            movable.iter().any(|lever| lower(&mut limits, lever, budget_bytes, packet_is_set));
         if !lowered {
             return Err(format!(
                 "{} can't hold the limits: lowered as far as they go they still add up to {}; allow that \
@@ -71,21 +73,29 @@ pub(crate) fn fit(
             ));
         }
         for lever in &movable {
-            lower(&mut limits, lever, budget_bytes);
+            lower(&mut limits, lever, budget_bytes, packet_is_set);
         }
     }
     Ok(limits)
 }
 
-/// Halves one limit if that is still needed and possible, along with those that may not exceed it.
-fn lower(limits: &mut Limits, lever: &Lever, budget_bytes: u64) -> bool {
+/// Halves one limit if that is still needed and possible, along with those that may not exceed it. A length of packets
+/// that was set on purpose stays, and what must hold a packet stays with it.
+fn lower(limits: &mut Limits, lever: &Lever, budget_bytes: u64, packet_is_set: bool) -> bool {
+    let before = *limits;
     let fits = limits.total_bytes_max() <= budget_bytes;
     let value = (lever.value)(limits);
     if fits || *value <= lever.floor {
         return false;
     }
     *value = (*value / 2).max(lever.floor);
-    limits.packet_bytes_max = limits.packet_bytes_max.min(limits.send_queue_bytes_max);
+    let window_bytes = limits.message_window_bytes.min(limits.bulk_window_bytes);
+    let longest = Limits::packet_bytes_in(window_bytes).min(limits.send_queue_bytes_max);
+    if packet_is_set && longest < limits.packet_bytes_max {
+        *limits = before;
+        return false;
+    }
+    limits.packet_bytes_max = limits.packet_bytes_max.min(longest);
     limits.channels_auto_max = limits.channels_auto_max.min(limits.connections_max);
     limits.handshakes_max = limits.handshakes_max.min(limits.connections_max);
     true
@@ -98,7 +108,7 @@ mod tests {
     #[test]
     fn budgets_are_met_without_waste() {
         for preset in [LimitsPreset::Small, LimitsPreset::Default, LimitsPreset::Large] {
-            for mib in [16, 64, 256, 1024] {
+            for mib in [16, 17, 32, 64, 100, 128, 200, 256, 1024] {
                 let budget = mib << 20;
                 let limits = fit(preset.limits(), preset, budget).unwrap();
                 assert!(limits.total_bytes_max() <= budget);
@@ -114,6 +124,19 @@ mod tests {
     fn what_was_set_on_purpose_stays() {
         let set = Limits { connections_max: 500, ..Limits::default() };
         assert_eq!(fit(set, LimitsPreset::Default, 512 << 20).unwrap().connections_max, 500);
+        // A packet that was asked for keeps the room that it needs.
+        let packet_bytes_max = 128 << 10;
+        let set = Limits { packet_bytes_max, ..Limits::small() };
+        let set = Limits { send_queue_bytes_max: 256 << 10, ..set };
+        let set = Limits { message_window_bytes: 1 << 20, bulk_window_bytes: 1 << 20, ..set };
+        let fitted = fit(set, LimitsPreset::Small, 200 << 20).unwrap();
+        assert_eq!(fitted.packet_bytes_max, packet_bytes_max);
+        let long = Limits { packet_bytes_max: 300 << 10, ..Limits::default() };
+        let fitted = fit(long, LimitsPreset::Default, 64 << 20).unwrap();
+        assert_eq!(fitted.packet_bytes_max, 300 << 10);
+        let config = p2pnet_protocol::Config { limits: fitted, ..Default::default() };
+        assert_eq!(config.validate(), Ok(()));
+        let set = Limits { connections_max: 500, ..Limits::default() };
         let refused = fit(set, LimitsPreset::Default, 1 << 20).unwrap_err();
         assert!(refused.contains("1MiB can't hold"), "{refused}");
     }

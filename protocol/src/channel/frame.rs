@@ -22,6 +22,9 @@ pub const NEXT: u8 = 0x06;
 /// Unknown kinds from here on are skipped; below they end the channel.
 pub const SKIPPABLE: u8 = 0x80;
 
+/// Packets up to this length are never cut, and every side takes them.
+pub(crate) const WHOLE_BYTES_MAX: usize = 1024;
+
 /// The lane that packets of this kind go in.
 pub const fn lane_of(kind: PacketKind) -> Lane {
     match kind {

@@ -220,6 +220,7 @@ impl<C: Crypto> Handshake<C> {
         out: &mut Vec<u8>,
         judge: &mut Option<impl FnOnce(&Answerer) -> Result<(), DialError>>,
     ) -> Result<Option<Established>, DialError> {
+        let refused = message.starts_with(&[0, 0]);
         let body = message.get_mut(2..).unwrap_or_default();
         match mem::replace(&mut self.state, State::Over) {
             State::AwaitsMagic => {
@@ -227,7 +228,7 @@ impl<C: Crypto> Handshake<C> {
                 Ok(None)
             }
             State::Initiated { sent } => {
-                if let &mut [reason] = body {
+                if let (true, &mut [reason]) = (refused, &mut *body) {
                     return Err(refusal(reason));
                 }
                 let judge = judge.take();

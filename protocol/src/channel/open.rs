@@ -149,6 +149,8 @@ pub(crate) struct Channel {
     /// Names the peer's present run.
     pub(crate) start_nonce: u64,
     pub(crate) counts: Counts,
+    /// Frames received, whatever became of them.
+    pub(crate) frames_received: u64,
     pub(crate) last_heard: Instant,
     pub(crate) last_payload: Instant,
     pub(crate) round_trip: Option<Duration>,
@@ -189,6 +191,7 @@ impl Channel {
             transcript: from.transcript,
             start_nonce: from.start_nonce,
             counts: Counts::default(),
+            frames_received: 0,
             last_heard: now,
             last_payload: now,
             round_trip: None,
@@ -257,6 +260,16 @@ impl Channel {
 
     pub(crate) fn queued_bytes(&self) -> usize {
         self.queue.bytes()
+    }
+
+    /// Whether one more control packet with a body of so many bytes may wait.
+    pub(crate) fn has_control_room(&self, body: usize) -> bool {
+        self.queue.has_control_room(body)
+    }
+
+    /// Whether so many control packets wait that the peer is not read for now.
+    pub(crate) const fn is_control_full(&self) -> bool {
+        self.queue.is_control_full()
     }
 
     pub(crate) fn unsent(&self) -> u64 {
@@ -393,7 +406,8 @@ impl Channel {
     }
 
     /// Takes bytes from the stream, in whatever pieces they come, and decrypts in place. Gives how many it took: fewer
-    /// than all only after an [`Opened`](ChannelEffect::Opened), which the node must see before the rest.
+    /// than all only after an [`Opened`](ChannelEffect::Opened), which the node must see before the rest. After the peer's
+    /// goodbye it takes everything and looks at nothing.
     pub(crate) fn on_stream<C: Crypto>(
         &mut self,
         crypto: &C,
@@ -405,6 +419,10 @@ impl Channel {
         let before = bytes.len();
         self.last_heard = now;
         while !bytes.is_empty() {
+            if self.parted {
+                bytes = &mut [];
+                break;
+            }
             // What follows an open frame is judged by what the node makes of it.
             if matches!(out.effects.last(), Some(ChannelEffect::Opened(_))) {
                 break;
@@ -461,6 +479,7 @@ impl Channel {
             }
             self.end_run(now, plain, &mut run, out)?;
             let Some(kind) = PacketKind::from_wire(frame.kind) else {
+                self.count_frames(1);
                 self.on_frame(now, frame, out)?;
                 if frame.kind == frame::OPEN && !from.is_empty() {
                     return Err(Violation::Unexpected("frame after the open frame"));
@@ -469,7 +488,11 @@ impl Channel {
             };
             check_body(kind, frame.body)?;
             if lane_of(kind) == Lane::Control {
+                self.count_frames(1);
                 self.on_control_packet(now, kind, frame, out)?;
+                if self.parted {
+                    return Ok(());
+                }
             } else {
                 let end = plain.len().saturating_sub(from.rest().len());
                 let start = end.saturating_sub(frame.bytes);
@@ -477,6 +500,10 @@ impl Channel {
             }
         }
         self.end_run(now, plain, &mut run, out)
+    }
+
+    fn count_frames(&mut self, count: u64) {
+        self.frames_received = self.frames_received.saturating_add(count);
     }
 
     fn lane(&mut self, kind: PacketKind) -> &mut LaneIn {
@@ -493,7 +520,16 @@ impl Channel {
     ) -> Result<(), Violation> {
         let Some(kind) = run.kind.take() else { return Ok(()) };
         let frames = plain.get(run.start..run.end).unwrap_or_default();
-        self.lane(kind).take(frames.len())?;
+        self.count_frames(run.count);
+        let lane = self.lane(kind);
+        lane.take(frames.len())?;
+        if lane.assembly.is_some() {
+            return Err(Violation::Unexpected("packet within a packet"));
+        }
+        // Records are short, so that this is rarely worth a look.
+        if frames.len() > self.packet_bytes_max {
+            check_lengths(frames, self.packet_bytes_max)?;
+        }
         if !self.may_deliver(kind) {
             self.lane(kind).release(frames.len() as u64);
             out.effects.push(ChannelEffect::Refused { kind, count: run.count });
@@ -523,6 +559,9 @@ impl Channel {
         frame: Frame<'_>,
         out: &mut Heard,
     ) -> Result<(), Violation> {
+        if frame.body.len() > self.packet_bytes_max {
+            return Err(Violation::TooLong("packet"));
+        }
         let body = Bytes::copy_from_slice(frame.body);
         let packet = Packet::decode(kind, &body)?;
         if let Packet::Disconnect(packet) = packet {
@@ -572,7 +611,10 @@ impl Channel {
                     return Err(Violation::Unexpected("second open frame"));
                 }
                 let open = Open::parse(frame.body)?;
-                self.peer_packet_bytes_max = (open.packet_bytes_max as usize).max(1);
+                self.peer_packet_bytes_max = open.packet_bytes_max as usize;
+                if self.peer_packet_bytes_max < frame::WHOLE_BYTES_MAX {
+                    return Err(Malformed("longest packet").into());
+                }
                 self.queue.on_credit(Lane::Message, u64::from(open.message_credit));
                 self.queue.on_credit(Lane::Bulk, u64::from(open.bulk_credit));
                 out.effects.push(ChannelEffect::Opened(open));
@@ -591,7 +633,8 @@ impl Channel {
         if total > self.packet_bytes_max {
             return Err(Violation::TooLong("packet"));
         }
-        if lane_of(kind) == Lane::Control || part.len() >= total {
+        let short = total <= frame::WHOLE_BYTES_MAX;
+        if lane_of(kind) == Lane::Control || short || part.is_empty() || part.len() >= total {
             return Err(Violation::Unexpected("first part"));
         }
         let lane = self.lane(kind);
@@ -665,6 +708,17 @@ fn tell_node(kind: PacketKind, frames: &[u8], effects: &mut Vec<ChannelEffect>) 
     }
 }
 
+/// Refuses packets that are longer than this side said it takes.
+fn check_lengths(frames: &[u8], bytes_max: usize) -> Result<(), Violation> {
+    let mut from = Reader::new(frames);
+    while let Some(frame) = Frame::next(&mut from)? {
+        if frame.body.len() > bytes_max {
+            return Err(Violation::TooLong("packet"));
+        }
+    }
+    Ok(())
+}
+
 /// Packets of one kind that stand in a row in a record.
 #[derive(Debug, Default)]
 struct Run {
@@ -683,3 +737,6 @@ fn check_body(kind: PacketKind, body: &[u8]) -> Result<(), Malformed> {
         _ => Packet::decode(kind, &Bytes::copy_from_slice(body)).map(|_| ()),
     }
 }
+
+#[cfg(test)]
+mod tests;

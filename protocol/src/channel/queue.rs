@@ -1,6 +1,6 @@
 //! What waits to be sent on one channel: control first, then messages, then bulk, each lane in order.
 
-use super::frame::{FIRST, NEXT, OPEN, lane_of, put_first};
+use super::frame::{FIRST, NEXT, OPEN, WHOLE_BYTES_MAX, lane_of, put_first};
 use super::record::PLAIN_BYTES_MAX;
 use crate::config::Lane;
 use crate::wire::codec::{Reader, put_varint, varint_len};
@@ -8,12 +8,15 @@ use crate::wire::packet::{Packet, PacketKind};
 use alloc::{boxed::Box, collections::VecDeque, vec::Vec};
 use bytes::{Bytes, BytesMut};
 
-/// Packets up to this length are packed with their neighbours when they are queued.
-const SMALL_BYTES_MAX: usize = 1024;
 /// The most bytes packed together: a full record less some room for control frames.
 const PACK_BYTES_MAX: usize = PLAIN_BYTES_MAX - 128;
 /// The least worth cutting off a large packet to fill a record.
 const PART_BYTES_MIN: usize = 512;
+/// Control packets that wait to be sent, and no more: they have no credit, and a peer could make this side answer each of
+/// its own.
+const CONTROL_BYTES_MAX: usize = 64 << 10;
+/// What a control frame counts beside its bytes: it is kept by itself.
+const CONTROL_FRAME_COST: usize = 64;
 /// The header of a part: frame kind, length, lane or packet kind and total.
 const PART_HEADER_BYTES_MAX: usize = 12;
 
@@ -31,6 +34,7 @@ pub struct MessageBatch {
     packs: Vec<Pack>,
     bytes: usize,
     count: u32,
+    longest: usize,
 }
 
 /// Whole frames, at most [`PACK_BYTES_MAX`] bytes of them.
@@ -75,6 +79,7 @@ impl MessageBatch {
         }
         self.bytes = self.bytes.saturating_add(bytes);
         self.count = self.count.saturating_add(1);
+        self.longest = self.longest.max(message.len());
         true
     }
 
@@ -86,6 +91,11 @@ impl MessageBatch {
     /// How many bytes they take with their headers.
     pub const fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// How many bytes the longest has.
+    pub const fn longest(&self) -> usize {
+        self.longest
     }
 
     /// Whether there is none.
@@ -131,6 +141,8 @@ struct LaneQueue {
 #[derive(Debug, Default)]
 pub(crate) struct SendQueue {
     control: VecDeque<Vec<u8>>,
+    /// What the control frames count.
+    control_cost: usize,
     message: LaneQueue,
     bulk: LaneQueue,
     bytes: usize,
@@ -148,6 +160,17 @@ impl SendQueue {
         self.packets
     }
 
+    /// Whether one more control packet with a body of so many bytes may wait.
+    pub(crate) fn has_control_room(&self, body: usize) -> bool {
+        let cost = frame_bytes(body).saturating_add(CONTROL_FRAME_COST);
+        self.control_cost.saturating_add(cost) <= CONTROL_BYTES_MAX
+    }
+
+    /// Whether so many control packets wait that the peer should send nothing that calls for more.
+    pub(crate) const fn is_control_full(&self) -> bool {
+        self.control_cost >= CONTROL_BYTES_MAX / 2
+    }
+
     /// Whether nothing waits, credit or no credit.
     pub(crate) fn is_empty(&self) -> bool {
         self.control.is_empty() && self.message.items.is_empty() && self.bulk.items.is_empty()
@@ -160,6 +183,7 @@ impl SendQueue {
 
     /// Queues a whole control frame.
     pub(crate) fn push_control(&mut self, frame: Vec<u8>) {
+        self.control_cost = self.control_cost.saturating_add(control_cost(&frame));
         self.control.push_back(frame);
     }
 
@@ -179,7 +203,7 @@ impl SendQueue {
         self.bytes = self.bytes.saturating_add(frame_bytes(body));
         self.packets = self.packets.saturating_add(1);
         let lane = if lane_of(kind) == Lane::Bulk { &mut self.bulk } else { &mut self.message };
-        if body > SMALL_BYTES_MAX {
+        if body > WHOLE_BYTES_MAX {
             let payload = payload.cloned().unwrap_or_default();
             let large = Large { kind, head, payload, sent: 0 };
             lane.items.push_back(Item::Large(Box::new(large)));
@@ -223,6 +247,7 @@ impl SendQueue {
             out.extend_from_slice(frame);
             room = room.saturating_sub(frame.len());
             let ends = frame.first() == Some(&OPEN);
+            self.control_cost = self.control_cost.saturating_sub(control_cost(frame));
             self.control.pop_front();
             if self.control.is_empty() {
                 self.control = VecDeque::new();
@@ -244,6 +269,10 @@ impl SendQueue {
         }
         false
     }
+}
+
+fn control_cost(frame: &[u8]) -> usize {
+    frame.len().saturating_add(CONTROL_FRAME_COST)
 }
 
 /// What left a lane's queue.
@@ -442,6 +471,26 @@ mod tests {
         queue.on_credit(Lane::Message, 120);
         let sent: usize = drain(&mut queue, 50).iter().map(Vec::len).sum();
         assert_eq!(sent, 96);
+    }
+
+    #[test]
+    fn control_packets_have_a_bound_and_give_it_back() {
+        let mut queue = SendQueue::default();
+        let step = |bytes: usize| {
+            let message = vec![7; bytes].into();
+            Packet::TrustStep(crate::wire::packet::TrustStepPacket { message })
+        };
+        for bytes in [0, 100, PLAIN_BYTES_MAX - 3] {
+            let mut count = 0;
+            while queue.has_control_room(bytes) {
+                queue.push(&step(bytes));
+                count += 1;
+            }
+            assert!(queue.is_control_full() && count * (bytes + 64) <= CONTROL_BYTES_MAX);
+            assert!(count <= 1024, "empty ones are bounded too");
+            drain(&mut queue, PLAIN_BYTES_MAX);
+            assert!(queue.is_empty() && queue.control_cost == 0 && !queue.is_control_full());
+        }
     }
 
     #[test]

@@ -35,7 +35,8 @@ pub(crate) fn loopback() -> Interface {
 }
 
 /// Signatures that cost a few nanoseconds and keep nobody out: for simulations of thousands of nodes. Private and
-/// public keys are the same bytes. Nothing but signing and verifying works.
+/// public keys are the same bytes. Its ciphers leave everything as it is, so that a test can say what it likes in a
+/// record. Nothing else works.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ToyCrypto;
 
@@ -91,7 +92,7 @@ impl Crypto for ToyCrypto {
     }
     fn cipher(&self, _aead: Aead, _key: &[u8; 32]) {}
     fn seal(&self, (): &(), _nonce: &Nonce, _aad: &[u8], _buffer: &mut [u8]) -> Tag {
-        unreachable!("discovery encrypts nothing")
+        [0; 16]
     }
     fn open(
         &self,
@@ -99,8 +100,8 @@ impl Crypto for ToyCrypto {
         _nonce: &Nonce,
         _aad: &[u8],
         _buffer: &mut [u8],
-        _tag: &Tag,
+        tag: &Tag,
     ) -> Result<(), BadTag> {
-        Err(BadTag)
+        if *tag == [0; 16] { Ok(()) } else { Err(BadTag) }
     }
 }

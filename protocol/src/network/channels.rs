@@ -372,13 +372,13 @@ impl<C: Crypto> PeerNetwork<C> {
         self.announce_write(conn);
     }
 
-    /// Holds a peer that sends more packets than its rate allows: it is not read for a while.
+    /// Holds a peer that sends more frames than its rate allows, let in or not: it is not read for a while.
     pub(super) fn check_rate(&mut self, conn: ConnId) {
         let rate_max = u64::from(self.cx.limits.packets_per_second_max);
         let now = self.cx.now;
         let Some(per_packet) = 1_000_000_000u64.checked_div(rate_max) else { return };
         let Some(link) = self.link_mut(conn) else { return };
-        let seen = link.channel.counts.packets_received;
+        let seen = link.channel.frames_received;
         let new = seen.saturating_sub(link.rate.seen);
         let paid = u64::try_from(now.since(link.rate.at).as_nanos()).unwrap_or(u64::MAX);
         let debt = link.rate.debt_nanos.saturating_sub(paid);

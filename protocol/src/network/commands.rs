@@ -121,7 +121,8 @@ impl<C: Crypto> PeerNetwork<C> {
     /// Queues a message of the application's trust handshake on the channel that the handshake runs on.
     ///
     /// # Errors
-    /// [`SendError`]: no handshake runs there, too large, or no room for now.
+    /// [`SendError`]: no handshake runs there, longer than [`TrustStepPacket::MESSAGE_BYTES_MAX`] or than what the peer
+    /// takes, or 64 KiB wait already.
     pub fn send_trust_step(
         &mut self,
         now: Instant,
@@ -129,13 +130,13 @@ impl<C: Crypto> PeerNetwork<C> {
         message: Bytes,
     ) -> Result<(), SendError> {
         self.cx.at(now);
-        let queue_max = self.cx.limits.send_queue_bytes_max as usize;
         let link = self.handshaking(conn).ok_or(SendError::NotConnected)?;
         let bytes = message.len();
-        if bytes > link.channel.packet_bytes_max() {
+        let longest = link.channel.packet_bytes_max();
+        if bytes > longest.min(TrustStepPacket::MESSAGE_BYTES_MAX) {
             return Err(SendError::TooLarge);
         }
-        if link.channel.queued_bytes().saturating_add(bytes) > queue_max {
+        if !link.channel.has_control_room(bytes) {
             link.send_blocked = true;
             return Err(SendError::QueueFull);
         }
@@ -162,6 +163,9 @@ impl<C: Crypto> PeerNetwork<C> {
         self.cx.at(now);
         let queue_max = self.cx.limits.send_queue_bytes_max as usize;
         let (conn, link) = self.open_link(peer, PacketKind::PureMessage)?;
+        if batch.longest() > link.channel.packet_bytes_max() {
+            return Err(SendError::TooLarge);
+        }
         if link.channel.queued_bytes().saturating_add(batch.bytes()) > queue_max
             && link.channel.queued_bytes() > 0
         {

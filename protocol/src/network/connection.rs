@@ -118,9 +118,9 @@ pub(crate) struct Rate {
 
 impl Link {
     /// How many bytes may be read from the stream now: what the credit given allows, unless the peer sends faster than
-    /// its rate or in too many pieces.
+    /// its rate, in too many pieces, or without reading the control packets that it causes.
     pub(crate) fn read_window(&self, limits: &Limits) -> usize {
-        if self.rate.paused {
+        if self.rate.paused || self.channel.is_control_full() {
             return 0;
         }
         self.channel.read_window().min(self.held.read_window(limits.unread_events_max))

@@ -50,7 +50,11 @@ impl<C: Crypto> PeerNetwork<C> {
             && !link.close_sent
         {
             let room = bytes_max.saturating_sub(chunk.len());
+            let was_full = link.channel.is_control_full();
             link.channel.poll_write(&self.crypto, &mut self.ciphers, room, chunk);
+            if was_full && !link.channel.is_control_full() {
+                self.cx.push(Output::ReadReady(conn));
+            }
             if link.channel.is_flushed() {
                 link.close_sent = true;
                 self.cx.push(Output::Close(conn));
@@ -58,6 +62,7 @@ impl<C: Crypto> PeerNetwork<C> {
             let half = (self.cx.limits.send_queue_bytes_max / 2) as usize;
             if link.send_blocked
                 && link.channel.queued_bytes() <= half
+                && !link.channel.is_control_full()
                 && link.stage != Stage::Closing
             {
                 link.send_blocked = false;

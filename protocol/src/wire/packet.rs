@@ -217,6 +217,11 @@ pub struct TrustStepPacket {
     pub message: Bytes,
 }
 
+impl TrustStepPacket {
+    /// The longest message: it goes whole, in one record.
+    pub const MESSAGE_BYTES_MAX: usize = 16_381;
+}
+
 impl Packet {
     /// The kind of this packet.
     pub const fn kind(&self) -> PacketKind {
