@@ -239,6 +239,7 @@ pub enum Event {
     },
     /// Something that should have raised a peer's trust here did not: a proof that it showed, or the application's
     /// handshake. One for each proof that failed, before the channel is told of or ended; none if another one counted.
+    /// Later when the certificate that a peer was trusted for runs out.
     TrustRefused {
         /// The peer.
         peer: PeerId,
@@ -366,7 +367,7 @@ pub enum Direction {
 pub enum TrustChange {
     /// The peer proved that it knows the network's secret.
     Secret,
-    /// The peer showed a certificate of the network's authority.
+    /// The peer showed a certificate of the network's authority, or the one that it showed has run out.
     Certificate,
     /// The operator listed the peer as trusted.
     Listed,

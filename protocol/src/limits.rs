@@ -17,8 +17,10 @@ pub struct Limits {
     pub connections_per_subnet_max: u32,
     /// Handshakes in progress.
     pub handshakes_max: u32,
-    /// Handshakes in progress from one address.
+    /// Handshakes in progress from one host: an IPv4 address, a link-local IPv6 address, or a /64.
     pub handshakes_per_address_max: u32,
+    /// Handshakes in progress from one subnet (/24 or /48). Below half of all, so that no subnet keeps the others out.
+    pub handshakes_per_subnet_max: u32,
     /// Peers that wait to be accepted.
     pub pending_max: u32,
     /// Channels that are opened without being asked for (LAN discovery).
@@ -60,6 +62,7 @@ impl Default for Limits {
             connections_per_subnet_max: 192,
             handshakes_max: 128,
             handshakes_per_address_max: 32,
+            handshakes_per_subnet_max: 60,
             pending_max: 64,
             channels_auto_max: 64,
             known_peers_max: 4096,
@@ -93,6 +96,7 @@ impl Limits {
             connections_per_subnet_max: 16,
             handshakes_max: 16,
             handshakes_per_address_max: 4,
+            handshakes_per_subnet_max: 7,
             pending_max: 8,
             channels_auto_max: 16,
             known_peers_max: 256,
@@ -118,6 +122,7 @@ impl Limits {
             connections_per_subnet_max: 4096,
             handshakes_max: 1024,
             handshakes_per_address_max: 64,
+            handshakes_per_subnet_max: 500,
             pending_max: 1024,
             channels_auto_max: 256,
             known_peers_max: 65_536,
@@ -136,6 +141,7 @@ impl Limits {
             ("limits.connections_per_subnet_max", self.connections_per_subnet_max),
             ("limits.handshakes_max", self.handshakes_max),
             ("limits.handshakes_per_address_max", self.handshakes_per_address_max),
+            ("limits.handshakes_per_subnet_max", self.handshakes_per_subnet_max),
             ("limits.known_peers_max", self.known_peers_max),
             ("limits.listed_max", self.listed_max),
             ("limits.beacon_checks_per_second_max", self.beacon_checks_per_second_max),
@@ -177,7 +183,7 @@ impl Limits {
     /// The credit of a packet comes back once it is whole and consumed, and is told when a quarter of the window has come
     /// together. So three quarters must hold the packet and the headers of its parts: at most 12 bytes for each 512.
     pub const fn packet_bytes_in(window_bytes: u32) -> u32 {
-        window_bytes / 7 * 5
+        (window_bytes / 7).saturating_mul(5)
     }
 
     /// The most bytes that one connection can take: its own state, what is queued to be sent, what was received and

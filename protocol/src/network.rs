@@ -2,11 +2,12 @@
 //! it is one kind of work.
 
 mod admission;
+mod certificates;
 mod channels;
 mod commands;
 mod connection;
 mod connections;
-mod cx;
+pub(crate) mod cx;
 mod discovery;
 mod door;
 mod held;
@@ -27,6 +28,7 @@ use crate::error::{CommandError, ConfigError};
 use crate::id::{ConnId, ListenerId, PeerId};
 use crate::peers::book::Book;
 use crate::peers::lists::Lists;
+use crate::peers::targets::Targets;
 use crate::rng::{Rng, Seed};
 use crate::routine::Routines;
 use crate::time::{Instant, UnixTime};
@@ -59,6 +61,8 @@ pub struct PeerNetwork<C: Crypto> {
     conns_made: u64,
     admission: Admission,
     book: Book,
+    /// Where discovery has dialled of late.
+    targets: Targets,
     pending: BTreeMap<PeerId, ConnId>,
     lists: Lists,
     standing: Standing,
@@ -129,6 +133,7 @@ impl<C: Crypto> PeerNetwork<C> {
             routines: Routines::new(&limits, Rng::new(seed, "routines")),
             cx: Cx::new(now, limits, config.timing, Rng::new(seed, "jitter")),
             book: Book::new(limits.known_peers_max),
+            targets: Targets::new(limits.known_peers_max),
             conns: BTreeMap::new(),
             conns_made: 0,
             admission: Admission::default(),

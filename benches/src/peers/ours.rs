@@ -85,6 +85,7 @@ fn start(listen: Vec<SocketAddr>, aes: bool) -> io::Result<(Handle, Events)> {
         connections_per_address_max: all,
         connections_per_subnet_max: all,
         handshakes_per_address_max: all,
+        handshakes_per_subnet_max: all,
         // What nobody asked for is bounded too, and to the server all of these are.
         channels_auto_max: all,
         ..Limits::large()

@@ -186,7 +186,7 @@ impl Lan {
 
     /// How many hosts there seem to be, this one included.
     fn crowd(&self) -> u32 {
-        self.neighbours.present().saturating_add(self.strangers.count()).saturating_add(1)
+        self.strangers.with(self.neighbours.present()).saturating_add(1)
     }
 
     /// Whether this node wants a channel to `peer` without being asked for one. Meaningful for peers on the LAN alone.
@@ -245,8 +245,9 @@ impl Lan {
         at.set_port(claims.tcp_port);
         match self.neighbours.news(now, claims, at) {
             News::Stale => return Err(BeaconRefusal::Stale),
-            News::Alive { verified_ago } if self.can_wait(verified_ago) => {
-                self.answer_newcomer(now, claims, interface, from.ip());
+            News::Alive { verified_ago }
+                if self.can_wait(verified_ago) && self.answer_to(now, claims).is_none() =>
+            {
                 count(&mut self.stats.repeated);
                 return Ok(Heard::Repeated);
             }
@@ -254,12 +255,12 @@ impl Lan {
         }
         let new = match self.neighbours.accept(now, claims, at) {
             Accepted::Full => {
-                self.strangers.add(&claims.key);
+                self.strangers.add_homeless(&claims.key);
                 return Err(BeaconRefusal::Full);
             }
             Accepted::Noted { appeared, forgotten } => {
                 if let Some(forgotten) = forgotten {
-                    self.strangers.add(&forgotten);
+                    self.strangers.add_homeless(&forgotten);
                     self.subset.remove(&PeerId::of(&forgotten));
                 }
                 appeared
@@ -296,7 +297,7 @@ impl Lan {
         let claim = if familiar { Claim::Familiar } else { Claim::Stranger };
         if !self.budget.take(now, source, claim) {
             if news == News::Unknown {
-                self.strangers.add(key);
+                self.strangers.add_unchecked(source);
             }
             return Err(BeaconRefusal::OverBudget);
         }
@@ -307,15 +308,20 @@ impl Lan {
         Ok(())
     }
 
-    /// Plans an answer to a node that appeared a moment ago, if this one is settled and would else be silent.
-    fn answer_newcomer(&mut self, now: Instant, beacon: &Beacon, interface: u32, source: IpAddr) {
+    /// Within which time a beacon would be answered, if it would: that of a node which appeared a moment ago, when this
+    /// one is settled and would else be silent.
+    fn answer_to(&self, now: Instant, beacon: &Beacon) -> Option<Duration> {
         let due = self.answered.is_none_or(|last| now.since(last) >= ANSWER_GAP);
         if self.cadence.is_quick() || self.answer.is_some() || !due {
-            return;
+            return None;
         }
-        if self.neighbours.is_newcomer(now, &beacon.key, ANSWER_SPAN)
-            && let Some(window) = cadence::answer_window(self.crowd())
-        {
+        let newcomer = self.neighbours.is_newcomer(now, &beacon.key, ANSWER_SPAN);
+        cadence::answer_window(self.crowd()).filter(|_| newcomer)
+    }
+
+    /// Plans an answer to a beacon that was verified, if it gets one.
+    fn answer_newcomer(&mut self, now: Instant, beacon: &Beacon, interface: u32, source: IpAddr) {
+        if let Some(window) = self.answer_to(now, beacon) {
             let nanos = u64::try_from(window.as_nanos()).unwrap_or(u64::MAX);
             let at = now + Duration::from_nanos(self.rng.below(nanos));
             self.answer = Some(Answer { at, interface, ipv4: source.is_ipv4() });

@@ -11,11 +11,30 @@ struct Count {
     handshakes: u32,
 }
 
+impl Count {
+    const fn is_zero(self) -> bool {
+        self.connections == 0 && self.handshakes == 0
+    }
+}
+
+/// The network that stands for one host. A host on the Internet has a whole /64 of IPv6 addresses to come from; on a
+/// link all hosts share one /64, and each has its own address.
+fn host(ip: IpAddr) -> IpPrefix {
+    match ip.to_canonical() {
+        IpAddr::V6(v6) if !v6.is_unicast_link_local() && !v6.is_loopback() => {
+            IpPrefix::new(ip, 64).unwrap_or(IpPrefix::single(ip))
+        }
+        ip => IpPrefix::single(ip),
+    }
+}
+
 /// Counters of what is under way. A closing connection still counts until it is gone.
 #[derive(Debug, Default)]
 pub(crate) struct Admission {
-    by_address: BTreeMap<IpAddr, Count>,
-    by_subnet: BTreeMap<IpPrefix, u32>,
+    by_address: BTreeMap<IpAddr, u32>,
+    /// Handshakes by host.
+    by_host: BTreeMap<IpPrefix, u32>,
+    by_subnet: BTreeMap<IpPrefix, Count>,
     connections: u32,
     handshakes: u32,
 }
@@ -29,12 +48,14 @@ impl Admission {
     /// Whether one more incoming connection from `ip` fits.
     pub(crate) fn may_accept(&self, limits: &Limits, ip: IpAddr) -> bool {
         let here = self.by_address.get(&ip).copied().unwrap_or_default();
+        let shaking = self.by_host.get(&host(ip)).copied().unwrap_or_default();
         let near = self.by_subnet.get(&subnet(ip)).copied().unwrap_or_default();
         self.connections < limits.connections_max
             && self.handshakes < limits.handshakes_max
-            && here.connections < limits.connections_per_address_max
-            && here.handshakes < limits.handshakes_per_address_max
-            && near < limits.connections_per_subnet_max
+            && here < limits.connections_per_address_max
+            && shaking < limits.handshakes_per_address_max
+            && near.connections < limits.connections_per_subnet_max
+            && near.handshakes < limits.handshakes_per_subnet_max
     }
 
     /// An outgoing connection begins.
@@ -51,36 +72,46 @@ impl Admission {
     pub(crate) fn on_accept(&mut self, ip: IpAddr) {
         self.connections = self.connections.saturating_add(1);
         self.handshakes = self.handshakes.saturating_add(1);
-        let here = self.by_address.entry(ip).or_default();
-        here.connections = here.connections.saturating_add(1);
-        here.handshakes = here.handshakes.saturating_add(1);
+        more(&mut self.by_address, ip);
+        more(&mut self.by_host, host(ip));
         let near = self.by_subnet.entry(subnet(ip)).or_default();
-        *near = near.saturating_add(1);
+        near.connections = near.connections.saturating_add(1);
+        near.handshakes = near.handshakes.saturating_add(1);
     }
 
     /// An incoming handshake has ended, well or not.
     pub(crate) fn on_handshake_over(&mut self, ip: IpAddr) {
         self.handshakes = self.handshakes.saturating_sub(1);
-        if let Some(here) = self.by_address.get_mut(&ip) {
-            here.handshakes = here.handshakes.saturating_sub(1);
+        less(&mut self.by_host, host(ip));
+        if let Some(near) = self.by_subnet.get_mut(&subnet(ip)) {
+            near.handshakes = near.handshakes.saturating_sub(1);
         }
     }
 
     /// An incoming connection is gone; its handshake was over before.
     pub(crate) fn on_gone(&mut self, ip: IpAddr) {
         self.connections = self.connections.saturating_sub(1);
-        if let Some(here) = self.by_address.get_mut(&ip) {
-            here.connections = here.connections.saturating_sub(1);
-            if here.connections == 0 {
-                self.by_address.remove(&ip);
-            }
-        }
+        less(&mut self.by_address, ip);
         let prefix = subnet(ip);
         if let Some(near) = self.by_subnet.get_mut(&prefix) {
-            *near = near.saturating_sub(1);
-            if *near == 0 {
+            near.connections = near.connections.saturating_sub(1);
+            if near.is_zero() {
                 self.by_subnet.remove(&prefix);
             }
+        }
+    }
+}
+
+fn more<K: Ord>(counts: &mut BTreeMap<K, u32>, of: K) {
+    let count = counts.entry(of).or_default();
+    *count = count.saturating_add(1);
+}
+
+fn less<K: Ord>(counts: &mut BTreeMap<K, u32>, of: K) {
+    if let Some(count) = counts.get_mut(&of) {
+        *count = count.saturating_sub(1);
+        if *count == 0 {
+            counts.remove(&of);
         }
     }
 }
@@ -124,5 +155,36 @@ mod tests {
         }
         assert_eq!((admission.connections, admission.handshakes), (0, 0));
         assert!(admission.by_address.is_empty() && admission.by_subnet.is_empty());
+        assert!(admission.by_host.is_empty());
+    }
+
+    /// Opens half a stream from each address, and tells how many there are in the end.
+    fn half_open(limits: &Limits, from: impl Iterator<Item = IpAddr>) -> u32 {
+        let mut admission = Admission::default();
+        for ip in from {
+            if admission.may_accept(limits, ip) {
+                admission.on_accept(ip);
+            }
+        }
+        admission.handshakes
+    }
+
+    #[test]
+    fn no_host_and_no_subnet_holds_all_the_handshakes() {
+        for limits in [Limits::small(), Limits::default(), Limits::large()] {
+            let (host, near) =
+                (limits.handshakes_per_address_max, limits.handshakes_per_subnet_max);
+            assert!(host <= near && near * 2 < limits.handshakes_max);
+            let many = 0..50_000u128;
+            let v6 = |ip: u128| IpAddr::V6(ip.into());
+            let base = 0x2001_0db8_u128 << 96;
+            assert_eq!(half_open(&limits, many.clone().map(|n| v6(base | n))), host, "one /64");
+            assert_eq!(half_open(&limits, many.clone().map(|n| v6(base | n << 64))), near);
+            let v4 = many.clone().map(|n| IpAddr::from([192, 0, 2, n as u8]));
+            assert_eq!(half_open(&limits, v4), near);
+            // On a link every host has an address of its own.
+            let link = (1..=u128::from(near)).map(|n| v6(0xfe80_u128 << 112 | n));
+            assert_eq!(half_open(&limits, link), near);
+        }
     }
 }

@@ -105,26 +105,23 @@ impl<C: Crypto> PeerNetwork<C> {
     /// Both sides have let each other in: finds out how far the peer is trusted.
     fn settle(&mut self, conn: ConnId) {
         let policy = self.config.policies.incoming;
-        let wall = self.wall_now();
         let Some(connection) = self.conns.get_mut(&conn) else { return };
         let direction = connection.direction;
         let Some(link) = connection.link_mut() else { return };
         let peer = link.channel.peer;
         let begins = opening(&policy, self.lists.is_trusted(&peer), self.standing.accepts_proofs());
         let (mut why, mut refusals) = (begins.raised, Vec::new());
-        if begins.waits_for == WaitsFor::Proofs
-            && let Some(proofs) = &link.theirs
-        {
-            let prover = opposite(direction);
-            let transcript = &link.channel.transcript;
-            let verdict =
-                self.standing.check(&self.crypto, &peer, transcript, prover, proofs, wall);
-            match verdict {
+        if begins.waits_for == WaitsFor::Proofs {
+            match self.check_proofs(conn) {
                 Verdict::Raise(proved) => why = Some(proved),
                 Verdict::Stay(found) => refusals = found,
             }
         }
+        let Some(link) = self.link_mut(conn) else { return };
         link.trust = if why.is_some() { Trust::Trusted } else { Trust::Authenticated };
+        if why == Some(TrustChange::Certificate) {
+            self.watch_certificates(conn);
+        }
         for refusal in refusals {
             self.cx.tell(Event::TrustRefused { peer, refusal });
         }
@@ -413,17 +410,10 @@ impl<C: Crypto> PeerNetwork<C> {
         if peer == self.me.id || self.lists.is_blocked(Some(&peer), Some(at.ip())) {
             return;
         }
-        let (known, new) = self.book.hear(self.cx.now, peer);
+        let (known, new) = self.book.hear(&mut self.cx, peer);
         let news = known.add_hearsay(at);
         if new || news {
             self.cx.tell(Event::PeerDiscovered { peer, at, via });
         }
-    }
-}
-
-const fn opposite(direction: Direction) -> Direction {
-    match direction {
-        Direction::Outgoing => Direction::Incoming,
-        Direction::Incoming => Direction::Outgoing,
     }
 }

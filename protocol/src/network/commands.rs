@@ -47,7 +47,7 @@ impl<C: Crypto> PeerNetwork<C> {
         }
         let conn = self.dial(to, expect, true)?;
         if let Some(peer) = expect {
-            let (known, _) = self.book.hear(self.cx.now, peer);
+            let (known, _) = self.book.hear(&mut self.cx, peer);
             known.manual = true;
             known.hold_until = None;
             known.add_address(to);

@@ -9,7 +9,7 @@ use crate::error::CloseReason;
 use crate::id::PeerId;
 use crate::io::Direction;
 use crate::limits::Limits;
-use crate::time::Instant;
+use crate::time::{Instant, UnixTime};
 use crate::timers::TimerKey;
 use crate::wire::packet::PacketKind;
 use crate::wire::proof::Proof;
@@ -59,6 +59,8 @@ pub(crate) struct Link {
     /// When that began, if it ever did.
     pub(crate) handshake_began: Option<Instant>,
     pub(crate) settle: Option<TimerKey>,
+    /// When the peer's certificate has to be looked at again, if its trust rests on one.
+    pub(crate) expiry: Option<(UnixTime, TimerKey)>,
     /// Why the channel is closing.
     pub(crate) reason: Option<CloseReason>,
     /// `Output::Close` is out: nothing more is written.
@@ -137,6 +139,7 @@ impl Link {
             handshaking: false,
             handshake_began: None,
             settle: None,
+            expiry: None,
             reason: None,
             close_sent: false,
             send_blocked: false,

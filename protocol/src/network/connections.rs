@@ -65,7 +65,7 @@ impl<C: Crypto> PeerNetwork<C> {
         connection.manual = manual;
         self.conns.insert(conn, connection);
         if let Some(peer) = expect {
-            let (known, _) = self.book.hear(self.cx.now, peer);
+            let (known, _) = self.book.hear(&mut self.cx, peer);
             known.dialing = Some(conn);
         }
         self.cx.tell(Event::ConnectionAttempt { conn, at: to, direction: Direction::Outgoing });
@@ -209,6 +209,9 @@ impl<C: Crypto> PeerNetwork<C> {
         if expect.is_some_and(|expected| expected != peer) {
             return self.refuse_link(conn, DisconnectReason::NotAuthorized);
         }
+        if direction == Direction::Outgoing && !manual {
+            self.targets.on_met(at.ip());
+        }
         if self.lists.is_blocked(Some(&peer), Some(at.ip())) {
             return self.refuse_link(conn, DisconnectReason::Blocked);
         }
@@ -250,11 +253,10 @@ impl<C: Crypto> PeerNetwork<C> {
 
     /// Makes `conn` the one connection of `peer`: rivals go.
     fn take_over(&mut self, conn: ConnId, peer: PeerId) {
-        let now = self.cx.now;
-        let (known, _) = self.book.hear(now, peer);
+        let (known, _) = self.book.hear(&mut self.cx, peer);
         let old = known.conn.replace(conn);
         let dial = known.dialing.take().filter(|dial| *dial != conn);
-        known.attempts = 0;
+        known.on_met();
         let redial = known.redial.take();
         if let Some(redial) = redial {
             self.cx.timers.cancel(redial);
@@ -303,7 +305,7 @@ impl<C: Crypto> PeerNetwork<C> {
         link.stage = Stage::Closing;
         link.reason.get_or_insert(reason);
         let peer = link.channel.peer;
-        let settle = link.settle.take();
+        let timers = [link.settle.take(), link.expiry.take().map(|(_, timer)| timer)];
         match reason {
             CloseReason::Local(told) => link.channel.say_goodbye(told),
             _ => {
@@ -311,8 +313,8 @@ impl<C: Crypto> PeerNetwork<C> {
                 self.cx.push(Output::Close(conn));
             }
         }
-        if let Some(settle) = settle {
-            self.cx.timers.cancel(settle);
+        for timer in timers.into_iter().flatten() {
+            self.cx.timers.cancel(timer);
         }
         if self.pending.get(&peer) == Some(&conn) {
             self.pending.remove(&peer);
@@ -345,7 +347,12 @@ impl<C: Crypto> PeerNetwork<C> {
         }
         match direction {
             Direction::Incoming => self.tell_incoming_failed(at, error),
-            Direction::Outgoing => self.tell_dial_failed(conn, at, expect, manual, error),
+            Direction::Outgoing => {
+                if !manual && matches!(error, DialError::AlreadyConnected(_)) {
+                    self.targets.on_met(at.ip());
+                }
+                self.tell_dial_failed(conn, at, expect, manual, error);
+            }
         }
     }
 
@@ -428,8 +435,8 @@ impl<C: Crypto> PeerNetwork<C> {
     }
 
     fn on_link_gone(&mut self, conn: ConnId, at: SocketAddr, link: Link, cause: CloseCause) {
-        if let Some(settle) = link.settle {
-            self.cx.timers.cancel(settle);
+        for timer in [link.settle, link.expiry.map(|(_, timer)| timer)].into_iter().flatten() {
+            self.cx.timers.cancel(timer);
         }
         let peer = link.channel.peer;
         let reason = link.reason.unwrap_or(CloseReason::Lost(cause));

@@ -16,6 +16,8 @@ pub(crate) enum TimerFor {
     Phase(ConnId, Why),
     /// The settling of trust, then the end of the application's handshake.
     Settle(ConnId),
+    /// A certificate that counts on a channel runs out.
+    Expiry(ConnId),
     /// A channel that read too fast may go on.
     Resume(ConnId),
     /// A peer shall be dialled.
@@ -26,7 +28,7 @@ impl TimerFor {
     pub(crate) const fn why(self) -> Why {
         match self {
             Self::Phase(_, why) => why,
-            Self::Settle(_) => Why::Trust,
+            Self::Settle(_) | Self::Expiry(_) => Why::Trust,
             Self::Resume(_) => Why::Report,
             Self::Redial(_) => Why::Redial,
         }

@@ -8,7 +8,7 @@ use crate::discovery::lan::Heard;
 use crate::error::CloseReason;
 use crate::id::{ConnId, PeerId};
 use crate::io::{DiscoverySource, Event, Output};
-use crate::peers::book::backoff;
+use crate::peers::book::{Turn, backoff};
 use crate::routine::{Due, discern_peer_channels};
 use crate::time::{Duration, Instant};
 use crate::wire::packet::DisconnectReason;
@@ -53,7 +53,7 @@ impl<C: Crypto> PeerNetwork<C> {
             Heard::Candidate { peer, at, new, .. } => self.on_candidate(peer, at, new),
             Heard::Present { peer, new, .. } => {
                 if new && !self.lists.is_blocked(Some(&peer), Some(from.ip())) {
-                    self.book.hear(self.cx.now, peer).0.on_lan = true;
+                    self.book.hear(&mut self.cx, peer).0.on_lan = true;
                 }
             }
             Heard::Repeated | Heard::Own | Heard::Refused(_) => {}
@@ -67,12 +67,11 @@ impl<C: Crypto> PeerNetwork<C> {
             return;
         }
         let now = self.cx.now;
-        let (known, new) = self.book.hear(now, peer);
+        let (known, new) = self.book.hear(&mut self.cx, peer);
         let moved = known.add_address(at);
         known.on_lan = true;
         if started {
-            known.hold_until = None;
-            known.attempts = 0;
+            known.on_restart(now);
         }
         let held = known.hold_until.is_some_and(|until| until > now);
         let idle = known.conn.is_none() && known.dialing.is_none();
@@ -86,14 +85,17 @@ impl<C: Crypto> PeerNetwork<C> {
             if self.me.id < peer { Duration::ZERO } else { self.cx.jitter.jitter(COURTESY, 50) };
         let Some(known) = self.book.get_mut(&peer) else { return };
         known.automatic = true;
-        // A peer that is heard of is there: the wait after earlier failures is over, save for a second's rest.
-        let rest = Duration::from_secs(1).min(self.cx.timing.redial_max);
-        let rested = known.dialed.is_none_or(|dialed| now.since(dialed) >= rest);
-        let wait = if rested { courtesy } else { rest };
-        if let Some(timer) = known.redial {
-            if !rested {
-                return;
+        let timing = self.cx.timing;
+        let rest = Duration::from_secs(1).min(timing.redial_max);
+        let wait = match known.on_beacon(now, rest) {
+            Turn::In(wait) => wait.max(courtesy),
+            // Given up, and here again: it has its turn like whoever has just failed.
+            Turn::Later if known.redial.is_none() => {
+                backoff(known.attempts, timing.redial_min, timing.redial_max)
             }
+            Turn::Later => return,
+        };
+        if let Some(timer) = known.redial {
             self.cx.timers.cancel(timer);
         }
         known.redial = Some(self.cx.arm(wait, TimerFor::Redial(peer)));
@@ -120,7 +122,15 @@ impl<C: Crypto> PeerNetwork<C> {
             None => {
                 self.schedule_redial(peer);
             }
-            Some(_) => known.manual = known.manual && hold != Some(Instant::FAR_FUTURE),
+            Some(Instant::FAR_FUTURE) => known.manual = false,
+            // What the application asked for is dialled again when the hold is over.
+            Some(_) if known.manual => {
+                if let Some(timer) = known.redial.take() {
+                    self.cx.timers.cancel(timer);
+                }
+                known.redial = Some(self.cx.arm(HOLD, TimerFor::Redial(peer)));
+            }
+            Some(_) => {}
         }
     }
 
@@ -152,9 +162,9 @@ impl<C: Crypto> PeerNetwork<C> {
         let idle = known.conn.is_none() && known.dialing.is_none() && known.is_wanted();
         let Some(to) = known.next_address().filter(|_| idle && !self.shutting_down) else { return };
         let manual = known.manual;
-        known.attempts = known.attempts.saturating_add(1);
-        known.dialed = Some(now);
-        if self.dial(to, Some(peer), manual).is_err() {
+        known.on_dial(now);
+        let room = manual || self.targets.take(now, to.ip());
+        if !room || self.dial(to, Some(peer), manual).is_err() {
             self.schedule_redial(peer);
         }
     }

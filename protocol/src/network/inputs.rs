@@ -114,6 +114,7 @@ impl<C: Crypto> PeerNetwork<C> {
     pub fn handle_wall_time(&mut self, now: Instant, unix: Option<UnixTime>) {
         self.cx.at(now);
         self.wall = unix.map(|unix| (unix, self.cx.now));
+        self.watch_all_certificates();
     }
 
     /// Time passed. Early and late calls are harmless.
@@ -123,6 +124,7 @@ impl<C: Crypto> PeerNetwork<C> {
             match timer {
                 TimerFor::Phase(conn, why) => self.on_phase_timer(conn, why),
                 TimerFor::Settle(conn) => self.on_settle_timer(conn),
+                TimerFor::Expiry(conn) => self.on_expiry(conn),
                 TimerFor::Resume(conn) => self.on_resume(conn),
                 TimerFor::Redial(peer) => self.on_redial(peer),
             }

@@ -1,6 +1,7 @@
 //! Known peers: who was heard of, where they can be dialled, and when to try again.
 
 use crate::id::{ConnId, PeerId};
+use crate::network::cx::Cx;
 use crate::time::{Duration, Instant};
 use crate::timers::TimerKey;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -9,6 +10,9 @@ use core::net::SocketAddr;
 
 /// Addresses to dial that are kept for one peer, and as many of hearsay, the most recent first.
 const ADDRESSES_MAX: usize = 4;
+
+/// From one beacon that makes a peer dialled sooner than its failures would to the next.
+const HURRY: Duration = Duration::from_secs(30);
 
 /// One known peer.
 #[derive(Debug)]
@@ -34,6 +38,10 @@ pub(crate) struct Known {
     pub(crate) redial: Option<TimerKey>,
     /// When it was last dialled.
     pub(crate) dialed: Option<Instant>,
+    /// When a beacon last cut the wait after a failed dial short, unless the peer was met since.
+    hurried: Option<Instant>,
+    /// When a new start last ended a hold.
+    freed: Option<Instant>,
     /// Until then it is not dialled unless the application asks.
     pub(crate) hold_until: Option<Instant>,
     heard: Instant,
@@ -54,6 +62,8 @@ impl Known {
             attempts: 0,
             redial: None,
             dialed: None,
+            hurried: None,
+            freed: None,
             hold_until: None,
             heard: now,
         }
@@ -89,6 +99,45 @@ impl Known {
         self.addresses.first().or(self.hearsay.first()).copied()
     }
 
+    /// A dial begins.
+    pub(crate) const fn on_dial(&mut self, now: Instant) {
+        self.attempts = self.attempts.saturating_add(1);
+        self.dialed = Some(now);
+    }
+
+    /// The peer was met: earlier failures count no more.
+    pub(crate) const fn on_met(&mut self) {
+        self.attempts = 0;
+        self.hurried = None;
+    }
+
+    /// The peer has started anew, as its beacon says. That ends a hold, but not again and again: else new starts, which
+    /// cost nothing, would make everybody dial.
+    pub(crate) fn on_restart(&mut self, now: Instant) {
+        let Some(until) = self.hold_until else { return };
+        match self.freed.map(|freed| freed + HURRY) {
+            Some(again) if again > now => self.hold_until = Some(until.min(again)),
+            _ => {
+                self.freed = Some(now);
+                self.hold_until = None;
+            }
+        }
+    }
+
+    /// A beacon of the peer was heard. A peer that is heard of is there, so that the wait after failed dials is over;
+    /// but only once in a while until it is met, since beacons prove no address.
+    pub(crate) fn on_beacon(&mut self, now: Instant, rest: Duration) -> Turn {
+        let since = self.dialed.map_or(rest, |dialed| now.since(dialed));
+        if self.attempts > 0 {
+            let hurried = self.hurried.is_some_and(|hurried| now.since(hurried) < HURRY);
+            if hurried || since < rest {
+                return Turn::Later;
+            }
+            self.hurried = Some(now);
+        }
+        Turn::In(rest.saturating_sub(since))
+    }
+
     /// The address for the next dial: the most recent first, the others in turn when it fails.
     pub(crate) fn next_address(&self) -> Option<SocketAddr> {
         let turn = usize::try_from(self.attempts).unwrap_or(0).checked_rem(self.addresses.len())?;
@@ -108,6 +157,15 @@ fn put_first(list: &mut Vec<SocketAddr>, at: SocketAddr) -> bool {
     list.insert(0, at);
     list.truncate(ADDRESSES_MAX);
     known.is_none()
+}
+
+/// When to dial a peer that a beacon was heard of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// Now, or after a rest since the last dial.
+    In(Duration),
+    /// When the wait after the dials that failed is over.
+    Later,
 }
 
 /// How long to wait before dial number `attempts` (from 0): doubling from `min` to `max`.
@@ -147,10 +205,14 @@ impl Book {
 
     /// The entry of a peer that was just heard of; true if it is new. Room for a new one is made by forgetting whoever
     /// was silent for longest.
-    pub(crate) fn hear(&mut self, now: Instant, peer: PeerId) -> (&mut Known, bool) {
+    pub(crate) fn hear(&mut self, cx: &mut Cx, peer: PeerId) -> (&mut Known, bool) {
+        let now = cx.now;
         let new = !self.peers.contains_key(&peer);
-        if new && self.peers.len() >= self.known_peers_max {
-            self.make_room();
+        if new
+            && self.peers.len() >= self.known_peers_max
+            && let Some(timer) = self.make_room()
+        {
+            cx.timers.cancel(timer);
         }
         let known = self.peers.entry(peer).or_insert_with(|| Known::new(now));
         self.by_heard.remove(&(known.heard, peer));
@@ -159,40 +221,103 @@ impl Book {
         (known, new)
     }
 
-    fn make_room(&mut self) {
+    /// Forgets one peer, and gives the timer that it leaves behind.
+    fn make_room(&mut self) -> Option<TimerKey> {
         let is = |peer: &PeerId, test: fn(&Known) -> bool| self.peers.get(peer).is_none_or(test);
         let idle = |known: &Known| !known.is_busy() && known.redial.is_none();
         let idle = self.by_heard.iter().copied().find(|(_, peer)| is(peer, idle));
         // If nobody is idle, whoever waits to be dialled again goes.
         let waits = |known: &Known| !known.is_busy();
         let gone = idle.or_else(|| self.by_heard.iter().copied().find(|(_, peer)| is(peer, waits)));
-        if let Some((heard, peer)) = gone {
-            self.by_heard.remove(&(heard, peer));
-            self.peers.remove(&peer);
-        }
+        let (heard, peer) = gone?;
+        self.by_heard.remove(&(heard, peer));
+        self.peers.remove(&peer)?.redial
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Timing;
+    use crate::limits::Limits;
+    use crate::network::cx::TimerFor;
+    use crate::rng::{Rng, Seed};
 
     fn id(n: u8) -> PeerId {
         PeerId([n; 32])
     }
 
+    fn cx() -> Cx {
+        let jitter = Rng::new(Seed::from_u64(1), "jitter");
+        Cx::new(Instant::ZERO, Limits::default(), Timing::default(), jitter)
+    }
+
     #[test]
     fn the_longest_silent_idle_peer_makes_room() {
         let mut book = Book::new(3);
-        let at = |ms| Instant::ZERO + Duration::from_millis(ms);
-        book.hear(at(0), id(0)).0.conn = Some(ConnId(1));
-        book.hear(at(1), id(1));
-        book.hear(at(2), id(2));
-        book.hear(at(3), id(1));
-        assert!(book.hear(at(4), id(3)).1);
+        let mut cx = cx();
+        let mut hear = |book: &mut Book, ms, n| {
+            cx.at(Instant::ZERO + Duration::from_millis(ms));
+            book.hear(&mut cx, id(n)).1
+        };
+        hear(&mut book, 0, 0);
+        book.get_mut(&id(0)).unwrap().conn = Some(ConnId(1));
+        hear(&mut book, 1, 1);
+        hear(&mut book, 2, 2);
+        hear(&mut book, 3, 1);
+        assert!(hear(&mut book, 4, 3));
         assert_eq!(book.iter().count(), 3);
         assert!(book.get(&id(2)).is_none(), "2 was silent for longest and had no channel");
         assert!(book.get(&id(0)).is_some());
+    }
+
+    #[test]
+    fn a_forgotten_peer_leaves_no_timer_behind() {
+        let (mut book, mut cx) = (Book::new(1), cx());
+        let timer = cx.arm(Duration::from_secs(9), TimerFor::Redial(id(1)));
+        book.hear(&mut cx, id(1)).0.redial = Some(timer);
+        assert!(book.hear(&mut cx, id(2)).1);
+        assert_eq!(cx.timers.next(), None);
+    }
+
+    #[test]
+    fn a_beacon_hurries_a_dial_once_in_a_while_until_the_peer_is_met() {
+        let at = |seconds| Instant::ZERO + Duration::from_secs(seconds);
+        let rest = Duration::from_secs(1);
+        let mut known = Known::new(at(0));
+        assert_eq!(known.on_beacon(at(0), rest), Turn::In(Duration::ZERO));
+        known.on_dial(at(0));
+        assert_eq!(known.on_beacon(at(0), rest), Turn::Later);
+        assert_eq!(known.on_beacon(at(1), rest), Turn::In(Duration::ZERO));
+        for second in 2..31 {
+            assert_eq!(known.on_beacon(at(second), rest), Turn::Later);
+        }
+        assert_eq!(known.on_beacon(at(31), rest), Turn::In(Duration::ZERO));
+        known.on_dial(at(31));
+        assert_eq!(known.on_beacon(at(33), rest), Turn::Later);
+        // Who was met and is lost is dialled again at once when it is heard of.
+        known.on_met();
+        assert_eq!(known.on_beacon(at(33), rest), Turn::In(Duration::ZERO));
+        known.on_dial(at(40));
+        assert_eq!(known.on_beacon(at(45), rest), Turn::In(Duration::ZERO));
+    }
+
+    #[test]
+    fn a_new_start_ends_a_hold_once_in_a_while() {
+        let at = |seconds| Instant::ZERO + Duration::from_secs(seconds);
+        let mut known = Known::new(at(0));
+        known.on_restart(at(0));
+        known.hold_until = Some(Instant::FAR_FUTURE);
+        known.on_restart(at(1));
+        assert_eq!(known.hold_until, None, "the first start that came to a hold");
+        known.hold_until = Some(Instant::FAR_FUTURE);
+        known.on_restart(at(2));
+        assert_eq!(known.hold_until, Some(at(31)));
+        known.hold_until = Some(at(10));
+        known.on_restart(at(3));
+        assert_eq!(known.hold_until, Some(at(10)), "no hold grows");
+        known.on_restart(at(31));
+        assert_eq!(known.hold_until, None);
     }
 
     #[test]

@@ -2,3 +2,4 @@
 
 pub(crate) mod book;
 pub mod lists;
+pub(crate) mod targets;

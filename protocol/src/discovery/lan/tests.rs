@@ -341,7 +341,7 @@ fn whoever_made_room_in_the_table_is_not_wanted_any_more() {
 #[test]
 fn a_crowd_is_noticed_although_the_budget_or_the_table_is_too_small_for_it() {
     for (beacon_checks_per_second_max, known_peers_max, hosts) in
-        [(1, 4096, 600), (10_000, 16, 600), (10_000, 16, 1)]
+        [(300, 4096, 600), (10_000, 16, 600), (10_000, 16, 1)]
     {
         let limits = Limits { beacon_checks_per_second_max, known_peers_max, ..Limits::default() };
         let mut lan = configured(1, 7, &LanConfig::default(), &limits);
@@ -404,6 +404,47 @@ fn a_flood_of_forgeries_stays_within_the_budget_and_newcomers_get_through() {
         }
     }
     assert_eq!(hear(&mut lan, 6000, source(2), &made(2, 5, 0)), candidate(2, true));
+}
+
+/// Forged beacons under ever new keys, from one address and from all over the link.
+#[test]
+fn forgeries_don_t_make_a_group_quiet() {
+    let mut lan = node(1, 7);
+    for n in 2..12 {
+        hear(&mut lan, 10, source(n), &made(n, 5, 0));
+    }
+    run(&mut lan, 10_000);
+    assert_eq!(lan.crowd(), 11);
+    for millis in 10_000..12_000 {
+        for n in 0..20u64 {
+            let mut forged = made(200, 5, 0);
+            forged[16..24].copy_from_slice(&(millis * 20 + n).to_be_bytes());
+            let anywhere = format!("[fe80::{millis:x}:{n:x}%2]:8001").parse().unwrap();
+            hear(&mut lan, millis, if n % 2 == 0 { source(250) } else { anywhere }, &forged);
+        }
+    }
+    assert!(lan.stats().over_budget > 10_000);
+    assert!(lan.crowd() <= 1 + 10 * 5, "{}", lan.crowd());
+}
+
+/// A forgery under a newcomer's key is not answered, however little it says that is new.
+#[test]
+fn only_what_was_verified_is_answered() {
+    let mut lan = node(1, 7);
+    run(&mut lan, 30_000);
+    hear(&mut lan, 30_000, source(2), &made(2, 5, 0));
+    let settled = |lan: &mut Lan, until| {
+        let quiet_until = lan.cadence.next();
+        let sent = run(lan, until);
+        sent.into_iter().filter(|(time, _)| at(*time) < quiet_until).count()
+    };
+    assert_eq!(settled(&mut lan, 31_500), 1);
+    let mut forged = made(2, 5, 9);
+    forged[100] ^= 1;
+    hear(&mut lan, 31_500, source(2), &forged);
+    assert_eq!(settled(&mut lan, 32_000), 0);
+    hear(&mut lan, 32_000, source(2), &made(2, 5, 1));
+    assert_eq!(settled(&mut lan, 32_500), 1, "its own next one is");
 }
 
 #[test]
