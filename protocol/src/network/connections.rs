@@ -181,6 +181,12 @@ impl<C: Crypto> PeerNetwork<C> {
                 used
             }
             Err(error) => {
+                // Who is connected already has proved itself here once more.
+                if let (DialError::AlreadyConnected(_), Some(connection)) =
+                    (error, self.conns.get(&conn))
+                {
+                    self.targets.on_met(connection.at.ip());
+                }
                 self.fail(conn, error);
                 bytes.len()
             }
@@ -347,12 +353,7 @@ impl<C: Crypto> PeerNetwork<C> {
         }
         match direction {
             Direction::Incoming => self.tell_incoming_failed(at, error),
-            Direction::Outgoing => {
-                if !manual && matches!(error, DialError::AlreadyConnected(_)) {
-                    self.targets.on_met(at.ip());
-                }
-                self.tell_dial_failed(conn, at, expect, manual, error);
-            }
+            Direction::Outgoing => self.tell_dial_failed(conn, at, expect, manual, error),
         }
     }
 
