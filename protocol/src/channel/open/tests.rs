@@ -1,5 +1,6 @@
 use super::*;
 use crate::channel::frame::{FIRST, NEXT, PING, put_first, put_frame, put_ping};
+use crate::channel::record::TAG_BYTES;
 use crate::crypto::Aead;
 use crate::discovery::testing::ToyCrypto;
 use crate::wire::codec::put_varint;
