@@ -430,13 +430,6 @@ pub enum Command {
     Accept(PeerId),
     /// Turn a pending peer away.
     Refuse(PeerId),
-    /// Send a message of the application's trust handshake on the channel that it runs on.
-    TrustStep {
-        /// The channel's connection, as [`Event::TrustHandshakeStarted`] named it.
-        conn: ConnId,
-        /// The message.
-        message: Bytes,
-    },
     /// The application's trust handshake sets a peer's trust for now.
     SetTrust {
         /// The channel's connection, as [`Event::TrustHandshakeStarted`] named it.
@@ -476,6 +469,13 @@ pub enum Command {
     },
     /// End everything gracefully.
     Shutdown,
+    /// Send a message of the application's trust handshake on the channel that it runs on.
+    TrustStep {
+        /// The channel's connection, as [`Event::TrustHandshakeStarted`] named it.
+        conn: ConnId,
+        /// The message.
+        message: Bytes,
+    },
 }
 
 /// Who or what is blocked, or allowed.

@@ -216,17 +216,17 @@ fn application(
         2 => node.trust(now, peer).map_err(|error| error.to_string()),
         3 => node.untrust(now, peer).map_err(|error| error.to_string()),
         4 => {
-            node.finish_trust_handshake(now, &peer, Some(Trust::Trusted)).map_err(|e| e.to_string())
+            node.finish_trust_handshake(now, conn, Some(Trust::Trusted)).map_err(|e| e.to_string())
         }
-        5 => node.finish_trust_handshake(now, &peer, None).map_err(|error| error.to_string()),
+        5 => node.finish_trust_handshake(now, conn, None).map_err(|error| error.to_string()),
         6 => node.disconnect(now, &peer, DisconnectReason::Requested).map_err(|e| e.to_string()),
         7 => node.block(now, BlockTarget::Peer(peer)).map_err(|error| error.to_string()),
         8 => {
-            let size = usize::from(script.word()) % 1200;
+            let size = usize::from(script.word()) % 1400;
             node.send(now, &peer, &Packet::message(vec![1; size])).map_err(|e| e.to_string())
         }
         9 => {
-            let size = usize::from(script.word()) % 1200;
+            let size = usize::from(script.word()) % 1400;
             node.send(now, &peer, &Packet::misc_data(vec![1; size])).map_err(|e| e.to_string())
         }
         10 => {

@@ -65,7 +65,12 @@ fn channels(seeds: &mut Seeds) {
     let told = |more: &[Vec<u8>]| [&opened[..], &more.concat()].concat();
     seeds.add("channel", "open", opened.clone());
     seeds.add("channel", "signals", told(&[says(&signals()), vec![7]]));
-    seeds.add("channel", "parts", told(&[says(&parts(200))]));
+    // A bulk packet of 1,192 bytes, which no record holds here: a first part of 200, and two of 496 each.
+    let mut first = vec![PacketKind::DataTransmission.to_wire()];
+    put_varint(&mut first, 1192);
+    first.extend_from_slice(&[&[2][..], &[9; 199]].concat());
+    let others = vec![3, 1, 6, 1, 2, 31, 0];
+    seeds.add("channel", "parts", told(&[says(&frame(5, &first)), others]));
     for packet in each_packet() {
         let name = format!("{:?}", packet.kind()).to_lowercase();
         seeds.add(
@@ -226,8 +231,9 @@ fn commands(peer: PeerId) -> impl Iterator<Item = Command> {
         Command::SendAll { packet: Packet::misc_data("data") },
         Command::SetChannelData { peer, data: vec![1; 9] },
         Command::Trust(peer),
-        Command::SetTrust { peer, trust: Trust::Trusted },
-        Command::FinishTrust { peer, trust: None },
+        Command::TrustStep { conn: ConnId(1), message: "step".into() },
+        Command::SetTrust { conn: ConnId(1), trust: Trust::Trusted },
+        Command::FinishTrust { conn: ConnId(1), trust: None },
         Command::Untrust(peer),
         Command::Allow(BlockTarget::Peer(peer)),
         Command::Disallow(BlockTarget::Peer(peer)),
