@@ -39,6 +39,7 @@ fn config() -> Config {
     config.limits.connections_per_subnet_max = 400;
     config.limits.handshakes_max = 400;
     config.limits.handshakes_per_address_max = 400;
+    config.limits.handshakes_per_subnet_max = 400;
     config.timing.handshake_timeout = Duration::from_secs(60);
     config
 }

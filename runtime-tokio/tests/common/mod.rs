@@ -13,6 +13,7 @@ pub fn quiet() -> Config {
     config.limits.connections_per_address_max = config.limits.connections_max;
     config.limits.connections_per_subnet_max = config.limits.connections_max;
     config.limits.handshakes_per_address_max = config.limits.handshakes_max;
+    config.limits.handshakes_per_subnet_max = config.limits.handshakes_max;
     config
 }
 
