@@ -4,6 +4,7 @@ pub(crate) mod bodies;
 pub(crate) mod ciphers;
 pub(crate) mod frame;
 pub(crate) mod handshake;
+mod lane;
 pub mod noise;
 pub mod observe;
 pub(crate) mod open;

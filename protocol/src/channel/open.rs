@@ -3,6 +3,7 @@
 use super::bodies::Bodies;
 use super::ciphers::{CipherId, Ciphers};
 use super::frame::{self, Frame, Open, lane_of};
+use super::lane::{Assembly, LaneIn};
 use super::queue::{MessageBatch, SendQueue};
 use super::record::{HEADER_BYTES, Half, PLAIN_BYTES_MAX, RECORD_BYTES_MAX, record_length};
 use crate::config::Lane;
@@ -75,69 +76,6 @@ pub(crate) struct Counts {
     pub(crate) bytes_received: u64,
     pub(crate) packets_sent: u64,
     pub(crate) packets_received: u64,
-}
-
-/// A packet that comes in parts.
-#[derive(Debug)]
-struct Assembly {
-    kind: PacketKind,
-    total: usize,
-    body: BytesMut,
-    cost: u32,
-}
-
-/// One payload lane, inbound.
-#[derive(Debug)]
-struct LaneIn {
-    lane: Lane,
-    window: u64,
-    /// Bytes received so far, headers included, and how far we let the peer go.
-    received: u64,
-    granted: u64,
-    /// Bytes that the application has not given back.
-    unreleased: u64,
-    assembly: Option<Box<Assembly>>,
-    credit_due: bool,
-}
-
-impl LaneIn {
-    fn new(lane: Lane, window: u32) -> Self {
-        let window = u64::from(window);
-        Self {
-            lane,
-            window,
-            received: 0,
-            granted: 0,
-            unreleased: 0,
-            assembly: None,
-            credit_due: false,
-        }
-    }
-
-    fn take(&mut self, bytes: usize) -> Result<(), Violation> {
-        self.received = self.received.saturating_add(bytes as u64);
-        self.unreleased = self.unreleased.saturating_add(bytes as u64);
-        if self.received > self.granted {
-            Err(Violation::CreditExceeded(self.lane))
-        } else {
-            Ok(())
-        }
-    }
-
-    fn release(&mut self, bytes: u64) {
-        self.unreleased = self.unreleased.saturating_sub(bytes);
-        let reach = self.received.saturating_sub(self.unreleased).saturating_add(self.window);
-        // A quarter of the window at a time: rarely enough to cost nothing, soon enough never to stall.
-        if reach.saturating_sub(self.granted) >= self.window / 4 {
-            self.credit_due = true;
-        }
-    }
-
-    fn credit(&mut self) -> u64 {
-        self.credit_due = false;
-        self.granted = self.received.saturating_sub(self.unreleased).saturating_add(self.window);
-        self.granted
-    }
 }
 
 /// One channel, after the handshake.
