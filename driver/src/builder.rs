@@ -2,20 +2,21 @@
 
 use crate::Node;
 use crate::clock::Clock;
-use crate::completion::Driver;
 use crate::events::Events;
 use crate::handle::{Handle, Shared};
 use crate::key_log::KeyLog;
 use crate::outbox::Outbox;
 use crate::state::{StateDir, StateError};
-use crate::{interfaces, listen, udp};
+use crate::udp::{self, Ear};
+use crate::{interfaces, listen};
 use p2pnet_crypto::FastCrypto;
 use p2pnet_protocol::handlers::Handlers;
-use p2pnet_protocol::{Config, ConfigError, PeerId, Seed};
+use p2pnet_protocol::trust::policy::IncomingPeerTrustPolicy;
+use p2pnet_protocol::{Config, ConfigError, Duration, PeerId, Seed};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -253,6 +254,27 @@ impl Builder {
             key_log,
         };
         Ok((handle, events, driver))
+    }
+}
+
+/// A node that is ready to run: hand it to a runtime with [`run`](Self::run), or take its [`Turns`](crate::turns::Turns).
+pub struct Driver {
+    pub(crate) net: Node,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) clock: Clock,
+    pub(crate) listeners: Vec<TcpListener>,
+    pub(crate) ears: Vec<Ear>,
+    pub(crate) watch: Option<UdpSocket>,
+    pub(crate) state: Option<StateDir>,
+    pub(crate) linger: Duration,
+    pub(crate) policy: IncomingPeerTrustPolicy,
+    pub(crate) handlers: Handlers,
+    pub(crate) key_log: Option<KeyLog>,
+}
+
+impl fmt::Debug for Driver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driver").field("id", &self.shared.id).finish_non_exhaustive()
     }
 }
 

@@ -195,6 +195,7 @@ impl Shared {
         drop(jobs);
         self.outbox.remove_all();
         self.events.end();
+        self.wake.end();
     }
 
     pub(crate) fn warn(&self, warning: String) {

@@ -1,11 +1,12 @@
 //! What every P2PNet runtime adapter shares: the real clock, the [`Handle`], the state directory, the sockets of LAN
-//! discovery, and the one loop that carries bytes between sockets and the core.
+//! discovery, and the turns in which a loop carries bytes between sockets and the core.
 //!
 //! | Module | What it is |
 //! |---|---|
 //! | [`Builder`] | from a [`Config`] to a node that is ready to run |
 //! | [`Handle`], [`Events`] | the application's two ends: what it wants, and what it hears |
-//! | [`Driver`], [`runtime`] | the loop, and the few things it asks of an asynchronous runtime |
+//! | [`turns`], [`sockets`] | what every loop does, and the few things that it asks of whoever watches sockets |
+//! | [`Driver`], [`runtime`] | the loop for asynchronous runtimes, and the few things that it asks of one |
 //! | [`state`] | identity, lock and lists on disk |
 //! | [`interfaces`] | the host's network interfaces |
 //!
@@ -24,12 +25,13 @@ mod listen;
 mod outbox;
 mod reply;
 pub mod runtime;
+pub mod sockets;
 pub mod state;
+pub mod turns;
 mod udp;
 mod wake;
 
-pub use builder::{Builder, StartError};
-pub use completion::Driver;
+pub use builder::{Builder, Driver, StartError};
 pub use counters::Counters;
 pub use events::Events;
 pub use handle::{Handle, ListError, Sending};

@@ -24,9 +24,14 @@ impl Wake {
         }
     }
 
-    /// The loop begins to look at everything that was left for it.
-    pub(crate) fn clear(&self) {
-        self.told.swap(false, Ordering::AcqRel);
+    /// The loop begins to look at everything that was left for it. Says whether it was told that there is something.
+    pub(crate) fn clear(&self) -> bool {
+        self.told.swap(false, Ordering::AcqRel)
+    }
+
+    /// The loop is gone: nobody is to be woken any more.
+    pub(crate) fn end(&self) {
+        drop(self.waker.take());
     }
 
     /// Whether the loop was told since it last began to look. If not, it will be woken.

@@ -26,12 +26,6 @@ async fn meet([(a, mut a_events), (b, mut b_events)]: [(Handle, Events); 2]) {
 }
 
 #[test]
-fn smols_global_executor_runs_nodes() {
-    let nodes = [(), ()].map(|()| p2pnet_smol::spawn(quiet()).unwrap());
-    smol::block_on(meet(nodes));
-}
-
-#[test]
 fn an_executor_on_one_thread_runs_nodes() {
     let executor = smol::LocalExecutor::new();
     let nodes = [(), ()].map(|()| {
@@ -40,10 +34,4 @@ fn an_executor_on_one_thread_runs_nodes() {
         (handle, events)
     });
     smol::block_on(executor.run(meet(nodes)));
-}
-
-#[test]
-fn threads_of_their_own_run_nodes() {
-    let nodes = [(), ()].map(|()| p2pnet_smol::run_in_thread(quiet()).unwrap());
-    smol::block_on(meet(nodes));
 }

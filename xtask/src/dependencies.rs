@@ -12,6 +12,8 @@ const BUDGETS: &[(&str, &[&str], usize)] = &[
         &["-p", "p2pnet-crypto", "--no-default-features", "--features", "pure"],
         45,
     ),
+    ("a node on mio", &["-p", "p2pnet-mio", "--no-default-features"], 60),
+    ("a node on smol", &["-p", "p2pnet-smol"], 130),
     ("a node on tokio", &["-p", "p2pnet-tokio"], 130),
 ];
 

@@ -1,15 +1,14 @@
 //! Streams: dialling, accepting, reading, writing, closing.
 
-use super::{ACCEPT_PAUSE, Loop, Op};
+use super::{ACCEPT_PAUSE, Turns};
 use crate::handle::Attachment;
 use crate::listen;
-use crate::runtime::Runtime;
+use crate::sockets::Sockets;
 use bytes::{Buf as _, Bytes};
 use p2pnet_protocol::net::canonical;
 use p2pnet_protocol::{CloseCause, ConnId, ListenerId, PeerId};
 use std::io;
 use std::net::{Shutdown, SocketAddr};
-use std::sync::Arc;
 
 /// Bytes taken from the core for one write at most.
 const WRITE_BYTES: usize = 128 << 10;
@@ -21,7 +20,7 @@ const TURN_BYTES: usize = 2 << 20;
 /// One stream, as the loop sees it.
 #[derive(Debug)]
 pub(super) struct Conn<S> {
-    stream: Arc<S>,
+    stream: S,
     phase: Phase,
     /// What the core handed out and the socket has not taken yet.
     chunk: Bytes,
@@ -46,7 +45,7 @@ enum Phase {
 enum Reading {
     /// Not before the core opens the window.
     Paused,
-    /// An op waits for the socket.
+    /// The socket is waited for.
     Waiting,
     /// In line for this turn or the next.
     InLine,
@@ -58,7 +57,7 @@ enum Reading {
 enum Writing {
     /// The core had nothing more.
     Idle,
-    /// An op waits for the socket.
+    /// The socket is waited for.
     Waiting,
     /// In line for this turn or the next.
     InLine,
@@ -108,13 +107,12 @@ fn cause(error: &io::Error) -> CloseCause {
     }
 }
 
-impl<R: Runtime> Loop<R> {
+impl<S: Sockets> Turns<S> {
     pub(super) fn dial(&mut self, conn: ConnId, to: SocketAddr) {
-        match listen::dial(to).and_then(|stream| self.runtime.stream(stream)) {
+        match listen::dial(to).and_then(|stream| self.sockets.adopt(stream)) {
             Ok(stream) => {
-                let stream = Arc::new(stream);
-                self.ops.push(Op::Writable(conn, Arc::clone(&stream)));
                 self.insert(conn, stream, Phase::Dialing, Writing::Waiting);
+                self.await_write(conn);
             }
             Err(error) => {
                 tracing::debug!(target: "p2pnet::peers", %conn, %to, %error, "dial failed");
@@ -123,7 +121,7 @@ impl<R: Runtime> Loop<R> {
         }
     }
 
-    fn insert(&mut self, conn: ConnId, stream: Arc<R::Stream>, phase: Phase, writing: Writing) {
+    fn insert(&mut self, conn: ConnId, stream: S::Stream, phase: Phase, writing: Writing) {
         let reading = Reading::Paused;
         let state = Conn { stream, phase, chunk: Bytes::new(), peer: None, reading, writing };
         self.conns.insert(conn, state);
@@ -134,7 +132,7 @@ impl<R: Runtime> Loop<R> {
         let Some(state) = self.conns.get_mut(&conn) else { return };
         state.phase = Phase::Open;
         state.writing = Writing::Idle;
-        if let Err(error) = R::stream_ref(&state.stream).set_tcp_nodelay(true) {
+        if let Err(error) = S::stream_ref(&state.stream).set_tcp_nodelay(true) {
             // Not every stream that an application hands in is TCP.
             tracing::trace!(target: "p2pnet::driver", %conn, %error, "no TCP_NODELAY");
         }
@@ -144,14 +142,14 @@ impl<R: Runtime> Loop<R> {
 
     pub(super) fn attach(&mut self, attachment: Attachment) {
         let Attachment { stream, direction, at, expect, promise } = attachment;
-        let ready = stream.set_nonblocking(true).and_then(|()| self.runtime.stream(stream));
+        let ready = stream.set_nonblocking(true).and_then(|()| self.sockets.adopt(stream));
         let Ok(stream) = ready else {
             return promise
                 .answer(Err(p2pnet_protocol::CommandError::OutOfRange("the stream handed in")));
         };
         let attached = self.net.attach(self.now, direction, at, expect);
         if let Ok(conn) = attached {
-            self.insert(conn, Arc::new(stream), Phase::Open, Writing::Idle);
+            self.insert(conn, stream, Phase::Open, Writing::Idle);
             self.open(conn);
         }
         promise.answer(attached);
@@ -160,14 +158,13 @@ impl<R: Runtime> Loop<R> {
     pub(super) fn on_accept(
         &mut self,
         id: ListenerId,
-        listener: Arc<R::Listener>,
-        accepted: io::Result<(R::Stream, SocketAddr)>,
+        accepted: io::Result<(S::Stream, SocketAddr)>,
     ) {
         match accepted {
             Ok((stream, from)) => {
                 self.shared.counts.accepted.add(1);
                 if let Some(conn) = self.net.handle_incoming(self.now, id, canonical(from)) {
-                    self.insert(conn, Arc::new(stream), Phase::Open, Writing::Idle);
+                    self.insert(conn, stream, Phase::Open, Writing::Idle);
                     self.open(conn);
                 }
             }
@@ -176,10 +173,28 @@ impl<R: Runtime> Loop<R> {
             Err(error) => {
                 tracing::warn!(target: "p2pnet::driver", %error, "accepting is put off");
                 self.shared.counts.accept_pauses.add(1);
-                return self.resting.push((self.now + ACCEPT_PAUSE, id, listener));
+                return self.resting.push((self.now + ACCEPT_PAUSE, id));
             }
         }
-        self.ops.push(Op::Accept(id, listener));
+        self.sockets.await_accept(id);
+    }
+
+    /// Asks when a stream that is exhausted can be read again.
+    fn await_read(&mut self, conn: ConnId) {
+        let Some(state) = self.conns.get_mut(&conn) else { return };
+        state.reading = Reading::Waiting;
+        if let Err(error) = self.sockets.await_read(conn, &mut state.stream) {
+            self.end(conn, cause(&error));
+        }
+    }
+
+    /// Asks when a stream that is full can be written again.
+    fn await_write(&mut self, conn: ConnId) {
+        let Some(state) = self.conns.get_mut(&conn) else { return };
+        state.writing = Writing::Waiting;
+        if let Err(error) = self.sockets.await_write(conn, &mut state.stream) {
+            self.end(conn, cause(&error));
+        }
     }
 
     pub(super) fn on_readable(&mut self, conn: ConnId) {
@@ -204,13 +219,13 @@ impl<R: Runtime> Loop<R> {
 
     fn on_dialed(&mut self, conn: ConnId) {
         let Some(state) = self.conns.get(&conn) else { return };
-        let socket = R::stream_ref(&state.stream);
+        let socket = S::stream_ref(&state.stream);
         let decided = match socket.take_error() {
             Ok(Some(error)) | Err(error) => Err(error),
             Ok(None) => match socket.peer_addr() {
                 // Woken though nothing is decided.
                 Err(error) if error.kind() == io::ErrorKind::NotConnected => {
-                    return self.ops.push(Op::Writable(conn, Arc::clone(&state.stream)));
+                    return self.await_write(conn);
                 }
                 connected => connected.and_then(|_| socket.local_addr()),
             },
@@ -231,12 +246,11 @@ impl<R: Runtime> Loop<R> {
         self.net.handle_closed(self.now, conn, cause);
     }
 
-    /// Drops a stream. Ops that still hold it are woken by the shutdown and let go.
+    /// Drops a stream.
     pub(super) fn forget(&mut self, conn: ConnId) {
         let Some(state) = self.conns.remove(&conn) else { return };
-        if state.reading == Reading::Waiting || state.writing == Writing::Waiting {
-            let _ = R::stream_ref(&state.stream).shutdown(Shutdown::Both);
-        }
+        let awaited = state.reading == Reading::Waiting || state.writing == Writing::Waiting;
+        self.sockets.release(conn, state.stream, awaited);
     }
 
     /// The core lets go of a stream gracefully.
@@ -296,7 +310,7 @@ impl<R: Runtime> Loop<R> {
             let buffer = self.buffer.bytes();
             let asked = window.min(buffer.len());
             let into = &mut buffer[..asked];
-            match moved(asked, R::try_read(&state.stream, into)) {
+            match moved(asked, S::try_read(&state.stream, into)) {
                 Ok(Moved::End) => {
                     self.on_end_of_stream(conn);
                     return total;
@@ -309,12 +323,11 @@ impl<R: Runtime> Loop<R> {
                 }
                 Ok(Moved::Some(bytes)) => {
                     total += bytes;
-                    state.reading = Reading::Waiting;
-                    self.ops.push(Op::Readable(conn, Arc::clone(&state.stream)));
                     if !discard && bytes > 0 {
                         self.net.handle_stream(self.now, conn, &mut into[..bytes]);
                     }
                     self.shared.counts.bytes_read.add(total as u64);
+                    self.await_read(conn);
                     return total;
                 }
                 Err(cause) => {
@@ -373,7 +386,7 @@ impl<R: Runtime> Loop<R> {
                     self.more |= self.shared.outbox.retry(peer);
                 }
             }
-            match moved(state.chunk.len(), R::try_write(&state.stream, &state.chunk)) {
+            match moved(state.chunk.len(), S::try_write(&state.stream, &state.chunk)) {
                 Ok(Moved::All(bytes)) => {
                     total += bytes;
                     state.chunk.advance(bytes);
@@ -381,8 +394,7 @@ impl<R: Runtime> Loop<R> {
                 Ok(Moved::Some(bytes)) => {
                     total += bytes;
                     state.chunk.advance(bytes);
-                    state.writing = Writing::Waiting;
-                    self.ops.push(Op::Writable(conn, Arc::clone(&state.stream)));
+                    self.await_write(conn);
                     return total;
                 }
                 Ok(Moved::End) => {
@@ -406,7 +418,7 @@ impl<R: Runtime> Loop<R> {
         }
         state.phase = Phase::Draining;
         let ended = state.reading == Reading::Ended;
-        match R::stream_ref(&state.stream).shutdown(Shutdown::Write) {
+        match S::stream_ref(&state.stream).shutdown(Shutdown::Write) {
             Ok(()) if !ended => {}
             Ok(()) => self.end(conn, CloseCause::Finished),
             Err(error) => self.end(conn, cause(&error)),

@@ -1,11 +1,11 @@
 //! What the application and the core ask of each other: jobs, outputs, events, sends.
 
-use super::Loop;
+use super::Turns;
 use crate::fetch;
 use crate::handle::Job;
 use crate::outbox::{Item, Parcel};
 use crate::reply::{Promise, Stopped};
-use crate::runtime::Runtime;
+use crate::sockets::Sockets;
 use crate::state::Lists;
 use crate::udp;
 use p2pnet_protocol::handlers::Disposition;
@@ -52,7 +52,7 @@ impl Ending {
     }
 }
 
-impl<R: Runtime> Loop<R> {
+impl<S: Sockets> Turns<S> {
     pub(super) fn take_credits(&mut self) {
         let mut credits = std::mem::take(&mut self.credits);
         self.shared.events.take_credits(&mut credits);
