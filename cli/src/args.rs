@@ -1,6 +1,7 @@
 //! The command line.
 
 use crate::log::LogFormat;
+use crate::runtime::Runtime;
 use crate::settings::PolicyPreset;
 use crate::simulate::{Replay, Simulate};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -164,6 +165,9 @@ pub(crate) struct Up {
     /// that is said
     #[arg(long, value_name = "FILE")]
     pub(crate) keylog: Option<PathBuf>,
+    /// What the node runs on, for comparison: peers can't tell [default: tokio]
+    #[arg(long, value_enum)]
+    pub(crate) runtime: Option<Runtime>,
     /// Print one JSON object a line instead of text
     #[arg(long)]
     pub(crate) json: bool,

@@ -31,6 +31,7 @@ mod options;
 mod out;
 mod present;
 mod report;
+mod runtime;
 mod settings;
 mod signals;
 mod simulate;

@@ -85,6 +85,7 @@ fn options(up: &args::Up) -> Result<Vec<Assignment>, Failure> {
     option("lan.enabled", flag(up.no_lan, "false"), "--no-lan")?;
     option("placement", up.placement.clone(), "--placement")?;
     option("key_log_file", path(&up.keylog, "--keylog")?, "--keylog")?;
+    option("runtime", up.runtime.map(|runtime| settings::show_name(&runtime)), "--runtime")?;
     option("log.filter", level, "--log")?;
     option("log.file", path(&up.log_file, "--log-file")?, "--log-file")?;
     option("log.format", up.log_format.map(|format| settings::show_name(&format)), "--log-format")?;

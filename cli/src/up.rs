@@ -189,7 +189,7 @@ fn start(settings: Settings, state: &Path) -> Result<(Handle, Events), Failure> 
     if let Some(path) = &settings.key_log_file {
         builder = builder.key_log(path);
     }
-    p2pnet_tokio::run_in_thread(builder).map_err(|error| match (&error, &settings.listen_ports) {
+    settings.runtime.run(builder).map_err(|error| match (&error, &settings.listen_ports) {
         (StartError::AddressInUse(at), Some(ports)) if at.port() == 0 => {
             let (first, last) = (ports.start(), ports.end());
             Failure::failed(format!("no port from {first} to {last} is free for {}", at.ip()))

@@ -53,6 +53,24 @@ fn two_nodes_talk_both_ways_and_stop() {
 }
 
 #[test]
+fn nodes_on_three_runtimes_talk() {
+    let place = Place::new();
+    let mut nodes = ["tokio", "smol", "mio"]
+        .map(|runtime| Node::quiet(&place, runtime, &["--runtime", runtime]));
+    for (first, second) in [(0, 1), (0, 2), (1, 2)] {
+        let [a, b] = nodes.get_disjoint_mut([first, second]).expect("two of the three");
+        connect(a, b);
+        a.succeed(&["send", "--to", &b.id, "to and"]);
+        assert_eq!(b.wait_for("message_received", a)["text"], "to and");
+        b.succeed(&["send", "--to", &a.id, "fro"]);
+        assert_eq!(a.wait_for("message_received", b)["text"], "fro");
+    }
+    for node in nodes {
+        assert_eq!(node.stop(), 0);
+    }
+}
+
+#[test]
 fn two_nodes_of_one_host_meet_with_nothing_configured() {
     // A host that has nothing but loopback, so that nobody else hears their beacons.
     let host = Host::alone().expect("a network namespace");

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// A test executable that runs longer hangs.
-const EXECUTABLE_MAX: Duration = Duration::from_secs(15 * 60);
+pub(crate) const EXECUTABLE_MAX: Duration = Duration::from_secs(15 * 60);
 
 /// The package whose tests need network namespaces.
 const LAB: &str = "p2pnet_lab";
@@ -103,7 +103,12 @@ fn as_pretended_root(program: &Path) -> std::process::Command {
 }
 
 /// Records what an executable's tests said, and shows its output if something is wrong with it.
-fn note(run: &mut Run, prefix: &str, tests: Vec<(String, bool)>, finished: &Finished) -> Findings {
+pub(crate) fn note(
+    run: &mut Run,
+    prefix: &str,
+    tests: Vec<(String, bool)>,
+    finished: &Finished,
+) -> Findings {
     let mut findings = Findings::default();
     for (name, good) in tests {
         let name = format!("{prefix}::{name}");
@@ -125,7 +130,7 @@ fn note(run: &mut Run, prefix: &str, tests: Vec<(String, bool)>, finished: &Fini
 }
 
 /// The tests in libtest's output, and whether each passed.
-fn parse(output: &str) -> Vec<(String, bool)> {
+pub(crate) fn parse(output: &str) -> Vec<(String, bool)> {
     output
         .lines()
         .filter_map(|line| line.strip_prefix("test ")?.rsplit_once(" ... "))

@@ -4,6 +4,7 @@
 //! and notes them in `docs/long-runs.md`. Neither needs more than a stable toolchain; as root on Debian, the first
 //! installs the packages that the tests need.
 
+mod async_std;
 mod cargo_tests;
 mod dependencies;
 mod fuzz;

@@ -1,6 +1,8 @@
 //! The quick suite: its parts, their times, and the verdict.
 
-use crate::{cargo_tests, dependencies, fuzz, ledger, names, nostd, process, rules, tools};
+use crate::{
+    async_std, cargo_tests, dependencies, fuzz, ledger, names, nostd, process, rules, tools,
+};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -78,6 +80,11 @@ const PARTS: &[Part] = &[
         name: "namespaces",
         what: "the program on pretended hosts, each scenario once",
         run: cargo_tests::namespaces,
+    },
+    Part {
+        name: "async-std",
+        what: "the conformance suite on async-std's executor",
+        run: async_std::run,
     },
     Part {
         name: "fuzz",
@@ -160,6 +167,9 @@ fn fmt() -> Findings {
     let mut nostd = process::cargo();
     nostd.args(["fmt", "--check", "--manifest-path", nostd::MANIFEST]);
     findings.add(process::show(&mut nostd));
+    let mut executor = process::cargo();
+    executor.args(["fmt", "--check", "--manifest-path", async_std::MANIFEST]);
+    findings.add(process::show(&mut executor));
     let mut targets = process::cargo();
     targets.args(["fmt", "--check", "--manifest-path", fuzz::MANIFEST]);
     findings.add(process::show(&mut targets));

@@ -111,6 +111,7 @@ static PLAIN: &[Key] = keys! { false;
     "derive_label" => config.derive_label, "Whether a label is made up at start, from the hardware address, the time, and the public address\nif an interface has one.";
     "anonymous" => config.anonymous, "A fresh identity on every start, which nothing links to an earlier one.";
     "key_log_file" => key_log_file, "The file that the keys of every channel are added to, made with mode 0600, for `p2pnet inspect`.\nFor debugging alone: whoever reads it reads all that is said. Empty: no keys leave the node.";
+    "runtime" => runtime, "What the node runs on: \"tokio\", \"smol\" or \"mio\". Peers can't tell.";
     "allowed" => config.allowed, "If not empty, only these get a channel: peer ids, addresses or prefixes.";
     "blocked" => config.blocked, "Who is turned away from the start: peer ids, addresses or prefixes.";
 };

@@ -16,6 +16,7 @@ pub(crate) use units::{has_scope, parse_duration, show_duration};
 pub(crate) use value::{parse_block_target, show_block_target, show_name};
 
 use crate::log::LogSettings;
+use crate::runtime::Runtime;
 use p2pnet_protocol::Config;
 use p2pnet_protocol::trust::policy::{IncomingPeerTrustPolicy, TrustPolicies};
 use serde::{Deserialize, Serialize};
@@ -43,6 +44,8 @@ pub(crate) struct Settings {
     pub(crate) certificate_file: Option<PathBuf>,
     /// The file that the keys of channels are written to.
     pub(crate) key_log_file: Option<PathBuf>,
+    /// What the node runs on.
+    pub(crate) runtime: Runtime,
     /// The limits that the single ones started from.
     pub(crate) limits_preset: LimitsPreset,
     /// The most bytes that the limits may add up to.
@@ -63,6 +66,7 @@ impl Default for Settings {
             authority: String::new(),
             certificate_file: None,
             key_log_file: None,
+            runtime: Runtime::default(),
             limits_preset: LimitsPreset::Default,
             memory_budget: None,
             log: LogSettings::default(),

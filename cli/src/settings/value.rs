@@ -2,6 +2,7 @@
 
 use super::units;
 use crate::log::{Filter, LogConsole, LogFormat};
+use crate::runtime::Runtime;
 use p2pnet_protocol::trust::policy::LocalIdentifierSetPolicy;
 use p2pnet_protocol::{BlockTarget, Duration, IncomingPeerPlacement, NetworkName, PeerId};
 use serde::de::value::{Error as SerdeError, StrDeserializer};
@@ -139,6 +140,7 @@ texts! {
     LocalIdentifierSetPolicy { read_name, show_name }
     LogConsole { read_name, show_name }
     LogFormat { read_name, show_name }
+    Runtime { read_name, show_name }
     Option<PathBuf> { |text| optional(text, |text| Ok(text.into())),
         |path| path.as_ref().map(|path| path.display().to_string()).unwrap_or_default() }
     Option<u64> { |text| optional(text, units::parse_size),

@@ -1,0 +1,39 @@
+//! The conformance suite on async-std's executor. async-std is discontinued (RUSTSEC-2025-0052), so this stands outside
+//! the workspace and its lock file.
+
+use crate::cargo_tests::{EXECUTABLE_MAX, note, parse};
+use crate::process::{cargo, root, run_for};
+use crate::suite::{Findings, Run};
+use std::time::Duration;
+
+/// Where the package is, seen from the root.
+pub(crate) const MANIFEST: &str = "testing/async-std/Cargo.toml";
+
+const BUILD_MAX: Duration = Duration::from_secs(15 * 60);
+
+/// What its tests' names begin with in the ledger.
+const PREFIX: &str = "p2pnet_async_std::executor";
+
+pub(crate) fn run(run: &mut Run) -> Findings {
+    match test(&["--no-run"], BUILD_MAX) {
+        Ok(built) if built.status.success() => {}
+        Ok(built) => {
+            return Findings::one(Err(format!("{MANIFEST} doesn't build:\n{}", built.stderr)));
+        }
+        Err(failure) => return Findings::one(Err(failure)),
+    }
+    match test(&["--test=executor"], EXECUTABLE_MAX) {
+        Ok(finished) => note(run, PREFIX, parse(&finished.stdout), &finished),
+        Err(failure) => Findings::one(Err(failure)),
+    }
+}
+
+fn test(arguments: &[&str], limit: Duration) -> Result<crate::process::Finished, String> {
+    let mut test = cargo();
+    test.args(["test", "--quiet", "--locked", "--manifest-path", MANIFEST, "--target-dir"]);
+    test.arg(root().join("target/async-std")).args(arguments);
+    if !arguments.contains(&"--no-run") {
+        test.args(["--", "--format=pretty"]);
+    }
+    run_for(&mut test, limit)
+}
