@@ -286,6 +286,12 @@ impl fmt::Display for UnknownName {
 impl std::error::Error for UnknownName {}
 
 impl Scenario {
+    /// Short, with everything in it: what is run for many seeds.
+    pub fn ci() -> Self {
+        let phases = Phases { form_ms: 15_000, chaos_ms: 60_000, calm_ms: 100_000 };
+        Self { phases, ..Self::default() }
+    }
+
     /// The most nodes: their addresses must fit.
     pub const NODES_MAX: u32 = 1_000_000;
 
