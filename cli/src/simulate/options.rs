@@ -4,7 +4,7 @@ use crate::failure::Failure;
 use crate::settings::units::{parse_duration, show_duration};
 use clap::Args;
 use p2pnet_protocol::Duration;
-use p2pnet_simulator::{CryptoKind, Dependence, Fault, Phases, Planted, Scenario};
+use p2pnet_simulator::{CryptoKind, Dependence, Fault, LimitsKind, Phases, Planted, Scenario};
 use std::path::PathBuf;
 
 /// `simulate`.
@@ -94,6 +94,9 @@ pub(crate) struct Simulate {
     /// Channels that a node opens without being asked to [default: 16]
     #[arg(long, value_name = "N")]
     channels: Option<u32>,
+    /// How much a node may take: default, or small as on a small host
+    #[arg(long, value_name = "PRESET", default_value = "default")]
+    limits: LimitsKind,
     /// simulated or real keys and ciphers
     #[arg(long, value_name = "KIND", default_value = "simulated")]
     crypto: CryptoKind,
@@ -119,6 +122,7 @@ impl Simulate {
             nodes: self.nodes,
             seed: self.seed,
             crypto: self.crypto,
+            limits: self.limits,
             planted: self.plant,
             faults: faults(&self.faults)?,
             phases: match &self.phases {
@@ -282,6 +286,7 @@ fn written(scenario: &Scenario) -> Vec<(&'static str, String)> {
         ("broadcasts", scenario.broadcasts.to_string()),
         ("newcomers", scenario.newcomers.to_string()),
         ("channels", scenario.channels_auto_max.to_string()),
+        ("limits", scenario.limits.to_string()),
         ("crypto", scenario.crypto.to_string()),
     ]
 }
@@ -336,6 +341,7 @@ mod tests {
             broadcasts: 0,
             newcomers: 2,
             channels_auto_max: 5,
+            limits: LimitsKind::Small,
             planted: Some(Planted::Hermit),
         };
         assert_eq!(parse(&command(&odd)).unwrap(), odd);

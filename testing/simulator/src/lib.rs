@@ -38,7 +38,8 @@ mod world;
 
 pub use report::{Checker, Counts, Failure, Phase, Report};
 pub use scenario::{
-    CryptoKind, Dependence, Fault, Links, NatBehaviour, Phases, Planted, Scenario, UnknownName,
+    CryptoKind, Dependence, Fault, LimitsKind, Links, NatBehaviour, Phases, Planted, Scenario,
+    UnknownName,
 };
 pub use shrink::shrink;
 pub use trace::{Replayed, Shown, TraceError, TraceFile, replay};

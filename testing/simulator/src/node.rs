@@ -4,7 +4,7 @@ use crate::chance::{mix, rng};
 use crate::host::{Host, Member};
 use crate::provider::Provider;
 use crate::queue::{HostId, Life};
-use crate::scenario::{Planted, Scenario};
+use crate::scenario::{LimitsKind, Planted, Scenario};
 use crate::stream::EndId;
 use crate::trace::Recorder;
 use p2pnet_protocol::trust::secret::NetworkSecret;
@@ -85,12 +85,15 @@ pub(crate) fn config(scenario: &Scenario, member: Member, blocked: &[BlockTarget
         Member::No => None,
     };
     let secret = secret.and_then(|secret| NetworkSecret::new(secret).ok());
+    let preset = match scenario.limits {
+        LimitsKind::Default => Limits::default(),
+        LimitsKind::Small => Limits::small(),
+    };
     let limits = Limits {
-        connections_max: 128,
+        connections_max: preset.connections_max.max(2 * scenario.channels_auto_max),
         channels_auto_max: scenario.channels_auto_max,
-        known_peers_max: 2048.max(scenario.lan_nodes * 2),
-        outputs_max: 8192,
-        ..Limits::default()
+        known_peers_max: preset.known_peers_max.max(2 * scenario.lan_nodes),
+        ..preset
     };
     let mut config = Config { blocked: blocked.to_vec(), limits, ..Config::default() };
     config.membership.secret = secret;

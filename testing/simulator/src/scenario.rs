@@ -38,6 +38,8 @@ pub struct Scenario {
     pub newcomers: u32,
     /// Channels that a node opens without being asked to ([`Limits`](p2pnet_protocol::Limits)).
     pub channels_auto_max: u32,
+    /// How much a node may take.
+    pub limits: LimitsKind,
     /// A fault that is built into the world on purpose, to see a checker turn red.
     pub planted: Option<Planted>,
 }
@@ -60,6 +62,7 @@ impl Default for Scenario {
             broadcasts: 20,
             newcomers: 0,
             channels_auto_max: 16,
+            limits: LimitsKind::Default,
             planted: None,
         }
     }
@@ -102,6 +105,16 @@ pub enum CryptoKind {
     Simulated,
     /// The real one, with keys that follow from the seed.
     Real,
+}
+
+/// Which preset of [`Limits`](p2pnet_protocol::Limits) the nodes have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LimitsKind {
+    /// A desktop's or server's.
+    Default,
+    /// A small host's.
+    Small,
 }
 
 /// What links do to what they carry.
@@ -271,7 +284,7 @@ macro_rules! by_name {
         }
     )*};
 }
-by_name!(CryptoKind, Dependence, Fault, Planted);
+by_name!(CryptoKind, Dependence, Fault, LimitsKind, Planted);
 
 /// No value has this name.
 #[derive(Clone, Debug, PartialEq, Eq)]

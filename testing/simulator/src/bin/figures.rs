@@ -1,6 +1,6 @@
 //! `figures swarm|hour|lan|seeds|real`: the simulator's large runs, each held to its figure. The last line is the result.
 
-use p2pnet_simulator::{CryptoKind, Phases, Report, Scenario, run};
+use p2pnet_simulator::{CryptoKind, LimitsKind, Phases, Report, Scenario, run};
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -62,6 +62,7 @@ fn swarm() -> Result<String, String> {
         nodes: 10_000,
         lan_nodes: 16,
         channels_auto_max: 6,
+        limits: LimitsKind::Small,
         faults: Vec::new(),
         phases: Phases { form_ms: 30_000, chaos_ms: 0, calm_ms: 60_000 },
         talk_every_ms: 10_000,
@@ -103,7 +104,7 @@ fn lan() -> Result<String, String> {
         newcomers: 1,
         channels_auto_max: 64,
         faults: Vec::new(),
-        phases: Phases { form_ms: 60_000, chaos_ms: 0, calm_ms: 60_000 },
+        phases: Phases { form_ms: 35_000, chaos_ms: 0, calm_ms: 40_000 },
         ..Scenario::default()
     })?;
     let (formed, found) = (report.formed_ms, report.newcomer_found_ms);
