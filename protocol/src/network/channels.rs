@@ -121,6 +121,9 @@ impl<C: Crypto> PeerNetwork<C> {
         link.trust = if why.is_some() { Trust::Trusted } else { Trust::Authenticated };
         if why == Some(TrustChange::Certificate) {
             self.watch_certificates(conn);
+        } else {
+            // They have done their part, and a channel may live for long.
+            link.theirs = Some(Vec::new());
         }
         for refusal in refusals {
             self.cx.tell(Event::TrustRefused { peer, refusal });

@@ -61,7 +61,7 @@ impl<P: Provider> World<P> {
     ) {
         let now = self.fabric.clock(host);
         let Some(node) = self.nodes[host as usize].as_deref_mut() else { return };
-        let Some(channel) = node.conns.get(&peer).and_then(|conn| node.channels.get(conn)) else {
+        let Some(channel) = node.channel_to(&peer) else {
             return;
         };
         let Some(end) = self.fabric.streams.end_mut(channel.end) else { return };
@@ -187,13 +187,13 @@ impl<P: Provider> World<P> {
             return self.checks.fail(&self.fabric, Checker::BoundsHold, Some(host), detail);
         };
         node.channels.insert(conn, Channel { peer, end, trust });
-        node.conns.insert(peer, conn);
     }
 
     fn on_trust(&mut self, host: HostId, peer: PeerId, trust: Trust) {
         self.check_trust(host, &peer, trust);
         let Some(node) = self.node(host) else { return };
-        if let Some(channel) = node.conns.get(&peer).and_then(|conn| node.channels.get_mut(conn)) {
+        if let Some(channel) = node.channels.values_mut().rev().find(|channel| channel.peer == peer)
+        {
             channel.trust = trust;
         }
     }
@@ -250,7 +250,7 @@ impl<P: Provider> World<P> {
     fn on_refused(&mut self, host: HostId, peer: &PeerId, kind: PacketKind, count: u64) {
         self.fabric.counts.packets_refused += count;
         let Some(node) = self.nodes[host as usize].as_deref() else { return };
-        let Some(channel) = node.conns.get(peer).and_then(|conn| node.channels.get(conn)) else {
+        let Some(channel) = node.channel_to(peer) else {
             return;
         };
         let kind = if kind == PacketKind::PureMessage { Kind::Message } else { Kind::Data };
@@ -272,9 +272,6 @@ impl<P: Provider> World<P> {
             _ => {}
         }
         let Some(node) = self.node(host) else { return };
-        if node.conns.get(&peer) == Some(&conn) {
-            node.conns.remove(&peer);
-        }
         let Some(channel) = node.channels.remove(&conn) else { return };
         if matches!(reason, CloseReason::Remote(_)) {
             self.checks.closed_gracefully(&self.fabric, host, &channel);

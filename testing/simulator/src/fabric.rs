@@ -5,7 +5,7 @@ use crate::host::{Host, Lan, PORT, public_place};
 use crate::queue::{Carried, Datagram, HostId, Queue, What};
 use crate::report::Counts;
 use crate::scenario::Scenario;
-use crate::stream::{End, EndId, EndState, Streams};
+use crate::stream::{End, EndId, EndState, Stalled, Streams};
 use p2pnet_protocol::{ConnId, Duration, Instant, Rng, Transmit};
 use std::net::{IpAddr, SocketAddr};
 
@@ -217,15 +217,16 @@ impl Fabric {
         }
         let now = self.now;
         let end = self.streams.end_mut(to)?;
-        if passes && end.stalled.is_empty() {
-            return Some(carried);
+        match &mut end.stalled {
+            None if passes => return Some(carried),
+            None => {
+                let waiting = vec![carried];
+                let retry_after = RETRANSMIT_MIN;
+                end.stalled = Some(Box::new(Stalled { waiting, since: now, retry_after }));
+                self.queue.push(now + retry_after, What::Retry(to));
+            }
+            Some(stalled) => stalled.waiting.push(carried),
         }
-        if end.stalled.is_empty() {
-            end.stalled_since = now;
-            end.retry_after = RETRANSMIT_MIN;
-            self.queue.push(now + RETRANSMIT_MIN, What::Retry(to));
-        }
-        end.stalled.push_back(carried);
         None
     }
 
@@ -237,15 +238,16 @@ impl Fabric {
         let passes = self.joined(receiver, sender) && !forgotten && !asleep;
         let now = self.now;
         let Some(end) = self.streams.end_mut(to) else { return Ok(Vec::new()) };
+        let Some(mut stalled) = end.stalled.take() else { return Ok(Vec::new()) };
         if passes {
-            return Ok(end.stalled.drain(..).collect());
+            return Ok(stalled.waiting);
         }
-        if now.since(end.stalled_since) > GIVE_UP {
-            end.stalled.clear();
+        if now.since(stalled.since) > GIVE_UP {
             return Err(to.other());
         }
-        end.retry_after = (end.retry_after + end.retry_after).min(RETRANSMIT_MAX);
-        let after = end.retry_after;
+        let after = (stalled.retry_after + stalled.retry_after).min(RETRANSMIT_MAX);
+        stalled.retry_after = after;
+        end.stalled = Some(stalled);
         self.plan(after, What::Retry(to));
         Ok(Vec::new())
     }

@@ -256,9 +256,11 @@ impl<P: Provider> World<P> {
             // The end of a channel is told when its stream has ended.
             matches!(state, Some(PeerState::Open | PeerState::Closing))
         };
-        let unshown = node.conns.keys().find(|peer| !open(peer));
+        let mut told = node.channels.values().map(|channel| &channel.peer);
+        let unshown = told.find(|peer| !open(peer));
         let open = node.net.open_peers();
-        let untold = open.iter().map(|view| &view.peer).find(|peer| !node.conns.contains_key(peer));
+        let untold =
+            open.iter().map(|view| &view.peer).find(|peer| node.channel_to(peer).is_none());
         if let Some(peer) = unshown.or(untold) {
             let detail = format!("the channel to {} was told or is shown, not both", peer.short());
             self.checks.fail(&self.fabric, Checker::BoundsHold, Some(id), detail);
@@ -283,11 +285,11 @@ impl<P: Provider> World<P> {
                 .filter(|peer| node.net.peer(peer).is_none())
                 .count();
             let mut one_sided = Vec::new();
-            for peer in node.conns.keys() {
+            for peer in node.channels.values().map(|channel| &channel.peer) {
                 let Some(other) = self.ids.get(peer).map(|other| *other as usize) else { continue };
                 join(&mut groups, host, other);
                 let back = self.nodes[other].as_deref().zip(self.fabric.host(id).id);
-                if !back.is_some_and(|(other, own)| other.conns.contains_key(&own)) {
+                if !back.is_some_and(|(other, own)| other.channel_to(&own).is_some()) {
                     one_sided.push(other);
                 }
             }

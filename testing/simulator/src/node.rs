@@ -29,12 +29,16 @@ pub(crate) struct Node<C: Crypto> {
     /// When it is going to be woken, in the world's time.
     pub(crate) wake: Option<Instant>,
     pub(crate) channels: BTreeMap<ConnId, Channel>,
-    pub(crate) conns: BTreeMap<PeerId, ConnId>,
     pub(crate) stopping: bool,
     pub(crate) recorder: Option<Recorder>,
 }
 
 impl<C: Crypto> Node<C> {
+    /// The open channel to a peer; the newest, where a new one takes an old one's place.
+    pub(crate) fn channel_to(&self, peer: &PeerId) -> Option<&Channel> {
+        self.channels.values().rev().find(|channel| channel.peer == *peer)
+    }
+
     /// Hands in something rare.
     pub(crate) fn give(&mut self, now: Instant, input: Input) {
         self.record(now, || input.clone());
@@ -129,7 +133,6 @@ pub(crate) fn start<P: Provider>(
         ends: BTreeMap::new(),
         wake: None,
         channels: BTreeMap::new(),
-        conns: BTreeMap::new(),
         stopping: false,
         recorder: None,
     })

@@ -45,6 +45,15 @@ pub(crate) struct Tally {
     pub(crate) next: u32,
 }
 
+/// What waits for a path, in order.
+#[derive(Debug)]
+pub(crate) struct Stalled {
+    pub(crate) waiting: Vec<Carried>,
+    pub(crate) since: Instant,
+    /// How long the next try waits.
+    pub(crate) retry_after: Duration,
+}
+
 /// One end.
 #[derive(Debug)]
 pub(crate) struct End {
@@ -61,10 +70,8 @@ pub(crate) struct End {
     pub(crate) under_way: usize,
     /// Nothing arrives here before then: what was sent earlier comes first.
     pub(crate) not_before: Instant,
-    /// What waits for a path, in order, and how long the next try waits.
-    pub(crate) stalled: VecDeque<Carried>,
-    pub(crate) retry_after: Duration,
-    pub(crate) stalled_since: Instant,
+    /// What waits for a path.
+    pub(crate) stalled: Option<Box<Stalled>>,
     /// This side sent its end.
     pub(crate) end_sent: bool,
     /// This side has more to write than there was room for.
@@ -85,9 +92,7 @@ impl End {
             ended: false,
             under_way: 0,
             not_before: Instant::ZERO,
-            stalled: VecDeque::new(),
-            retry_after: Duration::ZERO,
-            stalled_since: Instant::ZERO,
+            stalled: None,
             end_sent: false,
             wants_room: false,
             tallies: [Tally { said: 0, heard: 0, refused: 0, next: 0 }; 2],

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::net::{Ipv6Addr, SocketAddr};
 
 /// What a node gets to write at a time.
-const WRITE_BYTES: usize = 4 << 10;
+const WRITE_BYTES: usize = 1 << 10;
 /// More outputs than this after one input, and the node would be busy with itself.
 const DRAIN_MAX: u32 = 200_000;
 

@@ -60,12 +60,13 @@ fn need(holds: bool, text: String) -> Result<String, String> {
 fn swarm() -> Result<String, String> {
     let report = held(&Scenario {
         nodes: 10_000,
-        lan_nodes: 16,
-        channels_auto_max: 6,
+        lan_nodes: 5,
+        wan_links: 1,
+        channels_auto_max: 2,
         limits: LimitsKind::Small,
         faults: Vec::new(),
         phases: Phases { form_ms: 30_000, chaos_ms: 0, calm_ms: 60_000 },
-        talk_every_ms: 10_000,
+        talk_every_ms: 3_600_000,
         ..Scenario::default()
     })?;
     let (bytes, heard) = (report.bytes_per_node, report.broadcast_heard_min);
