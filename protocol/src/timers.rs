@@ -50,6 +50,8 @@ impl<T> Timers<T> {
 mod tests {
     use super::*;
     use crate::time::Duration;
+    use alloc::vec::Vec;
+    use proptest::prelude::*;
 
     #[test]
     fn fires_in_order_and_cancels_exactly() {
@@ -66,5 +68,53 @@ mod tests {
         timers.cancel(late);
         assert_eq!(timers.pop_due(Instant::FAR_FUTURE), None);
         assert_eq!(timers.next(), None);
+    }
+
+    #[derive(Clone, Debug)]
+    enum Op {
+        Arm(u64),
+        Cancel(prop::sample::Index),
+        Pop(u64),
+    }
+
+    fn ops() -> impl Strategy<Value = Vec<Op>> {
+        let op = prop_oneof![
+            (0u64..50).prop_map(Op::Arm),
+            any::<prop::sample::Index>().prop_map(Op::Cancel),
+            (0u64..60).prop_map(Op::Pop),
+        ];
+        prop::collection::vec(op, 0..60)
+    }
+
+    proptest! {
+        /// Like a list that is searched for its earliest entry, the one armed first among equals.
+        #[test]
+        fn fires_as_a_sorted_list_would(ops in ops()) {
+            let at = |ms| Instant::ZERO + Duration::from_millis(ms);
+            let mut timers = Timers::default();
+            let mut keys = Vec::new();
+            let mut model: Vec<(u64, usize)> = Vec::new();
+            for op in ops {
+                match op {
+                    Op::Arm(ms) => {
+                        model.push((ms, keys.len()));
+                        keys.push(timers.arm(at(ms), keys.len()));
+                    }
+                    Op::Cancel(which) if !keys.is_empty() => {
+                        let which = which.index(keys.len());
+                        timers.cancel(keys[which]);
+                        model.retain(|(_, number)| *number != which);
+                    }
+                    Op::Cancel(_) => {}
+                    Op::Pop(now) => {
+                        let due = model.iter().copied().min().filter(|(ms, _)| *ms <= now);
+                        model.retain(|kept| Some(*kept) != due);
+                        prop_assert_eq!(timers.pop_due(at(now)), due.map(|(_, number)| number));
+                    }
+                }
+                let next = model.iter().min().map(|(ms, number)| (at(*ms), number));
+                prop_assert_eq!(timers.next(), next);
+            }
+        }
     }
 }

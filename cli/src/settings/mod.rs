@@ -1,5 +1,7 @@
 //! Everything that can be set, from a file, from the environment and from the command line, through one table of keys.
 
+#[cfg(test)]
+mod arbitrary;
 mod budget;
 mod default_file;
 mod keys;

@@ -175,6 +175,7 @@ pub fn parse_first(body: &[u8]) -> Result<(PacketKind, u32, &[u8]), Violation> {
 mod tests {
     use super::*;
     use alloc::vec;
+    use proptest::prelude::*;
 
     #[test]
     fn frames_round_trip() {
@@ -208,5 +209,68 @@ mod tests {
         assert!(Frame::next(&mut Reader::new(&[PING, 2, 0])).is_err());
         assert!(parse_credit(&[3, 0, 0, 0, 0, 0, 0, 0, 0]).is_err());
         assert_eq!(parse_first(&[0x7f, 1]), Err(Violation::UnknownPacket(0x7f)));
+    }
+
+    fn any_open() -> impl Strategy<Value = Open> {
+        let proofs = prop::collection::vec(any::<[u8; 32]>(), 0..=Proof::COUNT_MAX);
+        (any::<[u32; 3]>(), any::<u16>(), proofs).prop_map(|(numbers, listen_port, macs)| Open {
+            packet_bytes_max: numbers[0],
+            message_credit: numbers[1],
+            bulk_credit: numbers[2],
+            listen_port,
+            proofs: macs.into_iter().map(|mac| Proof::Secret { mac }).collect(),
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_said_is_read_and_nothing_shorter_is(
+            open in any_open(),
+            number: u32,
+            limit: u64,
+            bulk: bool,
+            total: u32,
+            part in prop::collection::vec(any::<u8>(), 0..300),
+        ) {
+            let lane = if bulk { Lane::Bulk } else { Lane::Message };
+            let mut plain = Vec::new();
+            open.put(&mut plain);
+            let mut ends = vec![plain.len()];
+            put_ping(&mut plain, PONG, number);
+            ends.push(plain.len());
+            put_credit(&mut plain, lane, limit);
+            ends.push(plain.len());
+            let mut first = Vec::new();
+            put_first(&mut first, PacketKind::DataTransmission, total);
+            first.extend_from_slice(&part);
+            put_frame(&mut plain, FIRST, &first);
+            ends.push(plain.len());
+
+            let mut from = Reader::new(&plain);
+            let mut bodies = Vec::new();
+            while let Some(frame) = Frame::next(&mut from).unwrap() {
+                bodies.push((frame.kind, frame.body));
+            }
+            prop_assert_eq!(bodies.iter().map(|body| body.0).collect::<Vec<_>>(), [OPEN, PONG, CREDIT, FIRST]);
+            prop_assert_eq!(Open::parse(bodies[0].1), Ok(open));
+            prop_assert_eq!(parse_ping(bodies[1].1), Ok(number));
+            prop_assert_eq!(parse_credit(bodies[2].1), Ok((lane, limit)));
+            prop_assert_eq!(
+                parse_first(bodies[3].1),
+                Ok((PacketKind::DataTransmission, total, &part[..]))
+            );
+            // Cut anywhere but between frames, it doesn't read.
+            for cut in 0..plain.len() {
+                let mut from = Reader::new(&plain[..cut]);
+                let whole = loop {
+                    match Frame::next(&mut from) {
+                        Ok(Some(_)) => {}
+                        Ok(None) => break true,
+                        Err(_) => break false,
+                    }
+                };
+                prop_assert_eq!(whole, cut == 0 || ends.contains(&cut));
+            }
+        }
     }
 }

@@ -119,6 +119,8 @@ fn less<K: Ord>(counts: &mut BTreeMap<K, u32>, of: K) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec::Vec;
+    use proptest::prelude::*;
 
     #[test]
     fn each_bound_bites_and_everything_is_given_back() {
@@ -185,6 +187,95 @@ mod tests {
             // On a link every host has an address of its own.
             let link = (1..=u128::from(near)).map(|n| v6(0xfe80_u128 << 112 | n));
             assert_eq!(half_open(&limits, link), near);
+        }
+    }
+
+    #[derive(Clone, Debug)]
+    enum Op {
+        /// From one of a few addresses in two subnets.
+        Accept(u8),
+        HandshakeOver(prop::sample::Index),
+        Gone(prop::sample::Index),
+        Dial,
+        DialGone,
+    }
+
+    fn ops() -> impl Strategy<Value = Vec<Op>> {
+        let op = prop_oneof![
+            4 => (0u8..6).prop_map(Op::Accept),
+            2 => any::<prop::sample::Index>().prop_map(Op::HandshakeOver),
+            2 => any::<prop::sample::Index>().prop_map(Op::Gone),
+            1 => Just(Op::Dial),
+            1 => Just(Op::DialGone),
+        ];
+        prop::collection::vec(op, 0..80)
+    }
+
+    proptest! {
+        /// Like a list of what is under way that is counted each time.
+        #[test]
+        fn admits_as_counting_would(ops in ops()) {
+            let limits = Limits {
+                connections_max: 8,
+                connections_per_address_max: 3,
+                connections_per_subnet_max: 4,
+                handshakes_max: 4,
+                handshakes_per_address_max: 2,
+                ..Limits::default()
+            };
+            let ip = |n: u8| IpAddr::from([192, 0, n % 2, n]);
+            let mut admission = Admission::default();
+            let (mut dials, mut incoming) = (0u32, Vec::<(IpAddr, bool)>::new());
+            for op in ops {
+                let all = dials as usize + incoming.len();
+                let count = |of: &dyn Fn(&(IpAddr, bool)) -> bool| {
+                    incoming.iter().filter(|known| of(known)).count()
+                };
+                match op {
+                    Op::Accept(n) => {
+                        let from = ip(n);
+                        let fits = all < 8
+                            && count(&|(_, shaking)| *shaking) < 4
+                            && count(&|(known, _)| *known == from) < 3
+                            && count(&|(known, shaking)| *known == from && *shaking) < 2
+                            && count(&|(known, _)| subnet(*known) == subnet(from)) < 4;
+                        prop_assert_eq!(admission.may_accept(&limits, from), fits);
+                        if fits {
+                            admission.on_accept(from);
+                            incoming.push((from, true));
+                        }
+                    }
+                    Op::HandshakeOver(which) if !incoming.is_empty() => {
+                        let which = which.index(incoming.len());
+                        if core::mem::take(&mut incoming[which].1) {
+                            admission.on_handshake_over(incoming[which].0);
+                        }
+                    }
+                    Op::Gone(which) if !incoming.is_empty() => {
+                        let (from, shaking) = incoming.swap_remove(which.index(incoming.len()));
+                        if shaking {
+                            admission.on_handshake_over(from);
+                        }
+                        admission.on_gone(from);
+                    }
+                    Op::HandshakeOver(_) | Op::Gone(_) => {}
+                    Op::Dial => {
+                        prop_assert_eq!(admission.may_dial(&limits), all < 8);
+                        if all < 8 {
+                            admission.on_dial();
+                            dials += 1;
+                        }
+                    }
+                    Op::DialGone if dials > 0 => {
+                        admission.on_dial_gone();
+                        dials -= 1;
+                    }
+                    Op::DialGone => {}
+                }
+            }
+            // What nobody uses any more takes no memory.
+            let addresses: alloc::collections::BTreeSet<_> = incoming.iter().map(|(ip, _)| ip).collect();
+            prop_assert_eq!(admission.by_address.len(), addresses.len());
         }
     }
 }

@@ -249,6 +249,7 @@ mod tests {
     use super::*;
     use alloc::format;
     use alloc::string::ToString as _;
+    use proptest::prelude::*;
 
     fn certificate() -> Certificate {
         Certificate {
@@ -294,6 +295,35 @@ mod tests {
             "p2pnet-certificate-v2:00",
         ] {
             assert_eq!(bad.parse::<Certificate>(), Err(BadCertificateText), "{bad:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_certificate_round_trips_as_bytes_and_as_text(
+            network: [u8; 8],
+            peer: [u8; 32],
+            authority: [u8; 32],
+            times: [u64; 2],
+            signature in prop::collection::vec(any::<u8>(), 64),
+        ) {
+            let certificate = Certificate {
+                network,
+                peer: PeerId(peer),
+                authority: PublicKey(authority),
+                not_before: UnixTime(times[0]),
+                not_after: UnixTime(times[1]),
+                signature: Signature(signature.try_into().unwrap()),
+            };
+            let mut bytes = Vec::new();
+            certificate.encode(&mut bytes);
+            let read = Certificate::decode(&mut Reader::new(&bytes));
+            if times[0] < times[1] {
+                prop_assert_eq!(read, Ok(certificate));
+                prop_assert_eq!(certificate.to_string().parse(), Ok(certificate));
+            } else {
+                prop_assert_eq!(read, Err(Malformed("certificate")));
+            }
         }
     }
 }

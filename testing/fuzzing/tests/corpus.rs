@@ -60,6 +60,8 @@ fn each_target_has_a_program_and_a_corpus_and_nothing_else_has() {
     assert_eq!(names(&fuzz().join("corpus")), targets);
     let programs = targets.iter().map(|name| format!("{name}.rs")).collect();
     assert_eq!(names(&fuzz().join("fuzz_targets")), programs);
+    // Dictionaries are for some.
+    assert!(names(&fuzz().join("dictionaries")).is_subset(&targets));
     let manifest = std::fs::read_to_string(fuzz().join("Cargo.toml")).unwrap();
     for name in &targets {
         assert!(manifest.contains(&format!("name = \"{name}\"")), "fuzz/Cargo.toml lacks {name}");

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 /// What happened, so that a test can show that it wasn't nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
-    /// Operations and what the calm took.
+    /// Operations, and outputs of both nodes.
     pub steps: u64,
     /// Channels that opened.
     pub channels: u64,

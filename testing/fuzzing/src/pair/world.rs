@@ -348,7 +348,9 @@ impl World {
             self.decide(side, Decision::OpenDoor);
         }
         self.settle();
-        self.quiet_seconds(30);
+        // A hurt stream may have to fall silent before it is noticed; otherwise what is under way takes a moment.
+        let hurt = self.streams.iter().any(|stream| stream.hurt && stream.is_live());
+        self.quiet_seconds(if hurt { 30 } else { 3 });
         for stream in &self.streams {
             assert!(!stream.hurt || !stream.is_live(), "a hurt stream lives on");
             let whole = stream.ends.iter().all(|end| end.conn.is_some() && !end.closing);
@@ -378,11 +380,15 @@ impl World {
             }
             // A handshake takes three messages, and credit comes back for what was released.
             for _ in 0..4 {
+                let before = self.seen();
                 self.carry(1, usize::MAX);
                 self.carry(0, usize::MAX);
                 self.release(0, u32::MAX);
                 self.release(1, u32::MAX);
                 self.settle();
+                if self.seen() == before {
+                    break;
+                }
             }
             self.pass(Duration::from_millis(500));
             self.settle();
@@ -390,8 +396,13 @@ impl World {
         }
     }
 
-    pub(super) const fn outcome(&self) -> Outcome {
-        self.outcome
+    /// Outputs of both so far.
+    fn seen(&self) -> u64 {
+        self.watches.iter().map(|watch| watch.seen).sum()
+    }
+
+    pub(super) fn outcome(&self) -> Outcome {
+        Outcome { steps: self.outcome.steps + self.seen(), ..self.outcome }
     }
 }
 
