@@ -23,28 +23,29 @@ fn check(text: &str) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+const VALUES: [&str; 16] = [
+    "true",
+    "0",
+    "-1",
+    "70000",
+    "\"\"",
+    "\"5s\"",
+    "\"64MiB\"",
+    "\"strict\"",
+    "[]",
+    "[1, 2]",
+    "[\"192.0.2.0/24\"]",
+    "1.5",
+    "1979-05-27",
+    "{ a = 1 }",
+    "\"é\\u0007\"",
+    "9223372036854775807",
+];
+
 /// Keys, values as people write them, and what lies between.
 fn line() -> impl Strategy<Value = String> {
     let names: Vec<&str> = keys::all().map(|key| key.name).collect();
-    let values = [
-        "true",
-        "0",
-        "-1",
-        "70000",
-        "\"\"",
-        "\"5s\"",
-        "\"64MiB\"",
-        "\"strict\"",
-        "[]",
-        "[1, 2]",
-        "[\"192.0.2.0/24\"]",
-        "1.5",
-        "1979-05-27",
-        "{ a = 1 }",
-        "\"é\\u0007\"",
-        "9223372036854775807",
-    ];
-    (prop::sample::select(names), prop::sample::select(&values[..]))
+    (prop::sample::select(names), prop::sample::select(&VALUES[..]))
         .prop_map(|(name, value)| format!("{name} = {value}"))
 }
 
