@@ -74,6 +74,7 @@ pub mod error;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod handlers;
+#[doc(hidden)]
 pub mod hash;
 pub mod id;
 pub mod io;

@@ -5,6 +5,7 @@ pub(crate) mod ciphers;
 pub(crate) mod frame;
 pub(crate) mod handshake;
 mod lane;
+#[doc(hidden)]
 pub mod noise;
 pub mod observe;
 pub(crate) mod open;

@@ -8,4 +8,4 @@ pub mod identifier;
 pub mod membership;
 pub mod policy;
 pub mod secret;
-pub mod settle;
+pub(crate) mod settle;

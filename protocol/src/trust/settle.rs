@@ -6,19 +6,19 @@ use crate::trust::policy::IncomingPeerTrustPolicy;
 
 /// How a channel's trust begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Opening {
+pub(crate) struct Opening {
     /// Why the peer is trusted at once, if it is; else it is authenticated.
-    pub raised: Option<TrustChange>,
+    pub(crate) raised: Option<TrustChange>,
     /// What its trust waits for.
-    pub waits_for: WaitsFor,
+    pub(crate) waits_for: WaitsFor,
     /// Whether this node shows its own proofs of membership. It does so even to a peer that it trusts already: that
     /// peer may not trust this node yet.
-    pub shows_proofs: bool,
+    pub(crate) shows_proofs: bool,
 }
 
 /// What decides about a peer that is not settled yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WaitsFor {
+pub(crate) enum WaitsFor {
     /// Nothing: trust is settled.
     Nothing,
     /// The peer's proofs of membership.
@@ -31,7 +31,7 @@ pub enum WaitsFor {
 /// What the policy makes of a peer that has just proved its identity. `listed` tells whether the operator's list of
 /// trusted identities has it, `proofs_count` whether this node could accept any proof at all
 /// ([`Standing::accepts_proofs`](crate::trust::membership::Standing::accepts_proofs)).
-pub const fn opening(
+pub(crate) const fn opening(
     policy: &IncomingPeerTrustPolicy,
     listed: bool,
     proofs_count: bool,
@@ -54,7 +54,7 @@ pub const fn opening(
 }
 
 /// Whether a peer whose trust is settled may keep its channel.
-pub const fn may_stay(policy: &IncomingPeerTrustPolicy, trust: Trust) -> bool {
+pub(crate) const fn may_stay(policy: &IncomingPeerTrustPolicy, trust: Trust) -> bool {
     match trust {
         Trust::Unproven => false,
         Trust::Authenticated => !policy.trusted_only,

@@ -5,6 +5,7 @@
 
 pub mod address;
 pub mod beacon;
+#[doc(hidden)]
 pub mod codec;
 pub mod packet;
 pub mod proof;
