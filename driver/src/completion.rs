@@ -3,10 +3,10 @@
 //! What waits for a socket is an [`Op`]: a small future that is ready when the socket is. When ops are done, or time has
 //! come, or the application left something to do, the node takes a [turn](crate::turns).
 
-use crate::Driver;
 use crate::runtime::Runtime;
 use crate::sockets::{Ready, SocketId, Sockets};
 use crate::turns::Turns;
+use crate::{Driver, StartError};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use p2pnet_protocol::{ConnId, Duration, Instant, ListenerId};
 use socket2::SockRef;
@@ -22,19 +22,26 @@ use std::task::{Context, Poll};
 const READY_MAX: usize = 256;
 
 impl Driver {
-    /// Runs the node until it was shut down and every socket is closed. Dropping the future ends the node at once.
+    /// Hands the node's sockets to the runtime, and gives the future that runs it until it was shut down and every socket
+    /// is closed. Dropping the future ends the node at once.
     ///
     /// # Errors
-    /// If the runtime can't watch a listening socket. Nothing that happens later ends the loop.
-    pub async fn run<R: Runtime>(self, runtime: R) -> io::Result<()> {
-        let mut turns = Turns::new(self, Awaited::new(runtime))?;
-        let mut ready = Vec::new();
-        while turns.turn(&mut ready) {
-            wait(&mut turns, &mut ready).await;
-        }
-        turns.finish();
-        Ok(())
+    /// [`StartError::Runtime`] if the runtime can't watch one of them. Nothing that happens later ends the loop.
+    pub fn run<R: Runtime>(
+        self,
+        runtime: R,
+    ) -> Result<impl Future<Output = ()> + use<R>, StartError> {
+        let turns = Turns::new(self, Awaited::new(runtime)).map_err(StartError::Runtime)?;
+        Ok(run(turns))
     }
+}
+
+async fn run<R: Runtime>(mut turns: Turns<Awaited<R>>) {
+    let mut ready = Vec::new();
+    while turns.turn(&mut ready) {
+        wait(&mut turns, &mut ready).await;
+    }
+    turns.finish();
 }
 
 /// Waits until there is something to do, and collects what is ready.
@@ -208,5 +215,86 @@ impl<R: Runtime> Sockets for Awaited<R> {
 
     fn socket_ref(&self, id: SocketId) -> Option<SockRef<'_>> {
         self.socket(id).ok().map(R::socket_ref)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Builder, Config};
+
+    /// A runtime that can't watch anything.
+    struct Blind;
+
+    fn refused<T>() -> io::Result<T> {
+        Err(io::Error::other("no more watches"))
+    }
+
+    impl Runtime for Blind {
+        type Stream = TcpStream;
+        type Listener = TcpListener;
+        type Socket = UdpSocket;
+        type Sleep = std::future::Pending<()>;
+
+        fn stream(&self, _: TcpStream) -> io::Result<TcpStream> {
+            refused()
+        }
+        fn listener(&self, _: TcpListener) -> io::Result<TcpListener> {
+            refused()
+        }
+        fn socket(&self, _: UdpSocket) -> io::Result<UdpSocket> {
+            refused()
+        }
+        fn sleep(&self, _: Duration) -> Self::Sleep {
+            std::future::pending()
+        }
+        fn poll_readable(_: &TcpStream, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+        fn poll_writable(_: &TcpStream, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+        fn try_read(_: &TcpStream, _: &mut [u8]) -> io::Result<usize> {
+            refused()
+        }
+        fn try_write(_: &TcpStream, _: &[u8]) -> io::Result<usize> {
+            refused()
+        }
+        fn stream_ref(stream: &TcpStream) -> SockRef<'_> {
+            SockRef::from(stream)
+        }
+        fn poll_accept(
+            _: &TcpListener,
+            _: &mut Context<'_>,
+        ) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
+            Poll::Pending
+        }
+        fn poll_receivable(_: &UdpSocket, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+        fn try_receive_from(_: &UdpSocket, _: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+            refused()
+        }
+        fn try_receive(_: &UdpSocket, _: &mut [u8]) -> io::Result<usize> {
+            refused()
+        }
+        fn socket_ref(socket: &UdpSocket) -> SockRef<'_> {
+            SockRef::from(socket)
+        }
+    }
+
+    #[test]
+    fn a_listener_that_can_not_be_watched_is_told_at_once_and_ends_the_node() {
+        let mut config = Config::default();
+        config.lan.enabled = false;
+        config.listen = vec!["127.0.0.1:0".parse().unwrap()];
+        let (handle, _events, driver) = Builder::new(config.clone()).start().unwrap();
+        let error = driver.run(Blind).err().unwrap();
+        assert!(matches!(&error, StartError::Runtime(_)), "{error}");
+        assert!(error.to_string().contains("no more watches"), "{error}");
+        assert!(handle.peers().wait().is_err(), "whoever asks is told that it stopped");
+        // Nothing is left behind.
+        config.listen = handle.listening();
+        Builder::new(config).start().unwrap();
     }
 }

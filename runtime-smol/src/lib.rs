@@ -60,9 +60,9 @@ pub fn spawn(builder: Builder) -> Result<(Handle, Events), StartError> {
 /// [`StartError`] says what is in the way.
 pub fn start(
     builder: Builder,
-) -> Result<(Handle, Events, impl Future<Output = io::Result<()>> + Send), StartError> {
+) -> Result<(Handle, Events, impl Future<Output = ()> + Send), StartError> {
     let (handle, events, driver) = builder.start()?;
-    Ok((handle, events, driver.run(AsyncIo)))
+    Ok((handle, events, driver.run(AsyncIo)?))
 }
 
 /// Starts a node in a thread of its own. The thread ends with the node.

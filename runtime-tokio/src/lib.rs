@@ -37,7 +37,7 @@ pub fn spawn(builder: Builder) -> Result<(Handle, Events), StartError> {
     let runtime = tokio::runtime::Handle::try_current()
         .map_err(|error| StartError::Runtime(io::Error::other(error)))?;
     let (handle, events, driver) = builder.start()?;
-    runtime.spawn(driver.run(Tokio));
+    runtime.spawn(driver.run(Tokio)?);
     Ok((handle, events))
 }
 
@@ -52,9 +52,13 @@ pub fn run_in_thread(builder: Builder) -> Result<(Handle, Events), StartError> {
         .enable_time()
         .build()
         .map_err(StartError::Runtime)?;
+    let node = {
+        let _entered = runtime.enter();
+        driver.run(Tokio)?
+    };
     std::thread::Builder::new()
         .name("p2pnet".into())
-        .spawn(move || runtime.block_on(driver.run(Tokio)))
+        .spawn(move || runtime.block_on(node))
         .map_err(StartError::Runtime)?;
     Ok((handle, events))
 }
