@@ -8,12 +8,14 @@
 //!
 //! Files are replaced in one step (a new file, synced, renamed, and the directory synced), so a crash leaves the old
 //! content or the new. What can't be read is an error that names the file; nothing is dropped or made anew in silence.
+//! Nothing is believed that another user may have written: the directory and its files belong to the user that runs the
+//! node, and nobody else may write to them.
 
 use p2pnet_protocol::{BlockTarget, PeerId};
 use rustix::fs::{FlockOperation, OFlags, flock};
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -26,6 +28,10 @@ const IDENTITY: &str = "identity.key";
 const SEED_BYTES: usize = 32;
 /// No honest list file is larger.
 const LISTS_BYTES_MAX: u64 = 64 << 20;
+/// The permission bits by which others than the owner may write.
+const OTHERS_WRITE: u32 = 0o022;
+/// The permission bits by which others than the owner may do anything at all.
+const OTHERS_ANYTHING: u32 = 0o077;
 
 /// What is wrong with a state directory.
 #[derive(Clone, Debug)]
@@ -35,12 +41,26 @@ pub enum StateError {
     NotADirectory(PathBuf),
     /// Another node runs on this state.
     InUse(PathBuf),
-    /// Others than the owner may read or write the identity's key.
+    /// Others than the owner may change the lists, or read or change the identity's key.
     Permissions {
         /// The file.
         file: PathBuf,
         /// Its permission bits.
         mode: u32,
+    },
+    /// Others than the owner may put files into the directory, and so replace the lists.
+    Exposed {
+        /// The directory.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// The directory or a file in it belongs to another user, who decides what is in it.
+    ForeignOwner {
+        /// The directory or file.
+        path: PathBuf,
+        /// Whose it is: the number of the user.
+        owner: u32,
     },
     /// The identity's key has the wrong length.
     KeyLength {
@@ -78,6 +98,17 @@ impl fmt::Display for StateError {
                 f,
                 "{} has mode {mode:o}, so others may read or change it: chmod 600 it",
                 file.display()
+            ),
+            Self::Exposed { path, mode } => write!(
+                f,
+                "{} has mode {mode:o}, so others may put files into it: chmod go-w it",
+                path.display()
+            ),
+            Self::ForeignOwner { path, owner } => write!(
+                f,
+                "{} belongs to user {owner}, not to the user that runs this node (user {})",
+                path.display(),
+                rustix::process::geteuid()
             ),
             Self::KeyLength { file, bytes } => write!(
                 f,
@@ -130,7 +161,8 @@ impl StateDir {
     /// Opens and locks the directory at `path`, and makes it (mode 0700) if there is none.
     ///
     /// # Errors
-    /// [`StateError::InUse`] if another node holds it, and whatever the operating system says.
+    /// [`StateError::InUse`] if another node holds it, [`StateError::ForeignOwner`] or [`StateError::Exposed`] if another
+    /// user could change what is in it, and whatever the operating system says.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, StateError> {
         let path = path.into();
         match fs::metadata(&path) {
@@ -141,6 +173,13 @@ impl StateDir {
                 made.map_err(io_error("making directory", &path))?;
             }
             Err(error) => return Err(io_error("opening", &path)(error)),
+        }
+        // Looked at once it is there for sure: somebody else may have made it meanwhile.
+        let there = fs::metadata(&path).map_err(io_error("opening", &path))?;
+        check_owner(&path, &there)?;
+        let mode = there.mode() & 0o7777;
+        if mode & OTHERS_WRITE != 0 {
+            return Err(StateError::Exposed { path, mode });
         }
         let file = path.join("lock");
         let mut options = OpenOptions::new();
@@ -161,7 +200,7 @@ impl StateDir {
     /// The identity's seed; a new one is drawn and kept if there is none.
     ///
     /// # Errors
-    /// If the file is readable by others, has the wrong length, or can't be read or written.
+    /// If others may read or write the file, or own it, if it has the wrong length, or can't be read or written.
     pub fn identity(&self) -> Result<Zeroizing<[u8; SEED_BYTES]>, StateError> {
         if let Some(seed) = Self::saved_identity(&self.path)? {
             return Ok(seed);
@@ -179,7 +218,7 @@ impl StateDir {
     /// is in no node's way: the file never changes once it is there.
     ///
     /// # Errors
-    /// If the file is readable by others, has the wrong length, or can't be read.
+    /// If others may read or write the file, or own it, if it has the wrong length, or can't be read.
     pub fn saved_identity(path: &Path) -> Result<Option<Zeroizing<[u8; SEED_BYTES]>>, StateError> {
         let file = path.join(IDENTITY);
         let mut seed = Zeroizing::new([0; SEED_BYTES]);
@@ -189,10 +228,7 @@ impl StateDir {
             Err(error) => return Err(io_error("opening", &file)(error)),
         };
         let metadata = key.metadata().map_err(io_error("opening", &file))?;
-        let mode = metadata.mode() & 0o777;
-        if mode & 0o077 != 0 {
-            return Err(StateError::Permissions { file, mode });
-        }
+        check_file(&file, &metadata, OTHERS_ANYTHING)?;
         if metadata.len() != SEED_BYTES as u64 {
             return Err(StateError::KeyLength { file, bytes: metadata.len() });
         }
@@ -203,17 +239,20 @@ impl StateDir {
     /// The saved lists; empty ones if none were saved yet.
     ///
     /// # Errors
-    /// [`StateError::Corrupt`] if the file is not what [`save_lists`](Self::save_lists) writes.
+    /// [`StateError::Corrupt`] if the file is not what [`save_lists`](Self::save_lists) writes, and
+    /// [`StateError::Permissions`] or [`StateError::ForeignOwner`] if another user may have written it.
     pub fn lists(&self) -> Result<Lists, StateError> {
         let file = self.path.join("lists.json");
         let corrupt = |problem: String| StateError::Corrupt { file: file.clone(), problem };
-        let mut text = Vec::new();
-        match open(&file) {
+        let opened = match open(&file) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Lists::default()),
-            opened => opened
-                .and_then(|opened| opened.take(LISTS_BYTES_MAX + 1).read_to_end(&mut text))
-                .map_err(io_error("reading", &file))?,
+            opened => opened.map_err(io_error("opening", &file))?,
         };
+        let metadata = opened.metadata().map_err(io_error("opening", &file))?;
+        check_file(&file, &metadata, OTHERS_WRITE)?;
+        let mut text = Vec::new();
+        let read = opened.take(LISTS_BYTES_MAX + 1).read_to_end(&mut text);
+        read.map_err(io_error("reading", &file))?;
         if text.len() as u64 > LISTS_BYTES_MAX {
             return Err(corrupt("too large".into()));
         }
@@ -257,6 +296,24 @@ impl StateDir {
         };
         written().map_err(io_error("writing", &file))
     }
+}
+
+/// Refuses a file that belongs to another user, or that others may do things with that are `forbidden` to them.
+fn check_file(file: &Path, metadata: &Metadata, forbidden: u32) -> Result<(), StateError> {
+    check_owner(file, metadata)?;
+    let mode = metadata.mode() & 0o777;
+    if mode & forbidden != 0 {
+        return Err(StateError::Permissions { file: file.into(), mode });
+    }
+    Ok(())
+}
+
+fn check_owner(path: &Path, metadata: &Metadata) -> Result<(), StateError> {
+    let owner = metadata.uid();
+    if owner != rustix::process::geteuid().as_raw() {
+        return Err(StateError::ForeignOwner { path: path.into(), owner });
+    }
+    Ok(())
 }
 
 /// Opens a file for reading. A pipe in its place, which nobody may ever write to, holds nobody up: it reads as empty.
@@ -344,6 +401,67 @@ mod tests {
         fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
         fs::write(&file, [1; 31]).unwrap();
         assert!(matches!(state.identity(), Err(StateError::KeyLength { bytes: 31, .. })));
+    }
+
+    #[test]
+    fn what_others_may_change_is_refused() {
+        let (_outer, path) = directory();
+        let set = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode));
+        let state = StateDir::open(&path).unwrap();
+        state.save_lists(&Lists::default()).unwrap();
+        for mode in [0o602, 0o620, 0o666] {
+            let file = path.join("lists.json");
+            set(&file, mode).unwrap();
+            let error = state.lists().unwrap_err();
+            assert!(
+                matches!(&error, StateError::Permissions { mode: m, .. } if *m == mode),
+                "{error}"
+            );
+            set(&file, 0o644).unwrap();
+            state.lists().unwrap();
+        }
+        drop(state);
+        for mode in [0o702, 0o720, 0o777, 0o1777] {
+            set(&path, mode).unwrap();
+            let error = StateDir::open(&path).unwrap_err();
+            assert!(
+                matches!(&error, StateError::Exposed { path: at, .. } if *at == path),
+                "{error}"
+            );
+            assert!(error.to_string().contains("chmod go-w"), "{error}");
+        }
+        set(&path, 0o755).unwrap();
+        StateDir::open(&path).unwrap();
+    }
+
+    /// Only a test that runs as root can make files of somebody else; for anybody else the root directory is one.
+    #[test]
+    fn what_belongs_to_another_user_is_refused() {
+        if !rustix::process::geteuid().is_root() {
+            let error = StateDir::open("/").unwrap_err();
+            assert!(matches!(error, StateError::ForeignOwner { owner: 0, .. }), "{error}");
+            return;
+        }
+        let (_outer, path) = directory();
+        let state = StateDir::open(&path).unwrap();
+        state.identity().unwrap();
+        state.save_lists(&Lists::default()).unwrap();
+        let give = |path: &Path, user| std::os::unix::fs::chown(path, Some(user), None).unwrap();
+        let foreign = |error: &StateError, path: &Path| matches!(error, StateError::ForeignOwner { path: at, owner: 4242 } if at == path);
+        for (name, identity) in [("identity.key", true), ("lists.json", false)] {
+            let file = path.join(name);
+            give(&file, 4242);
+            let error = if identity {
+                state.identity().map(drop).unwrap_err()
+            } else {
+                state.lists().map(drop).unwrap_err()
+            };
+            assert!(foreign(&error, &file), "{error}");
+            give(&file, 0);
+        }
+        drop(state);
+        give(&path, 4242);
+        assert!(foreign(&StateDir::open(&path).unwrap_err(), &path));
     }
 
     #[test]
