@@ -1,8 +1,8 @@
 //! The table of keys: the only place that knows their names. Files, variables, `--set`, the printed default file and the
 //! search for the nearest key all read it.
 
-use super::Settings;
 use super::value::{Setting, Value, read_name, show_name};
+use super::{BootstrapFlags, Settings};
 
 /// One key.
 pub(crate) struct Key {
@@ -59,8 +59,18 @@ macro_rules! keys {
 }
 
 /// Every key, in the order in which a layer is applied and the default file is printed: a preset comes before what it sets.
-pub(crate) static KEYS: &[&[Key]] =
-    &[PLAIN, POLICY_PRESET, POLICIES, MEMBERSHIP, LAN, TIMING, LIMITS_PRESET, LIMITS, LOG];
+pub(crate) static KEYS: &[&[Key]] = &[
+    PLAIN,
+    POLICY_PRESET,
+    POLICIES,
+    BOOTSTRAP,
+    MEMBERSHIP,
+    LAN,
+    TIMING,
+    LIMITS_PRESET,
+    LIMITS,
+    LOG,
+];
 
 /// Every key.
 pub(crate) fn all() -> impl Iterator<Item = &'static Key> {
@@ -124,6 +134,7 @@ static POLICY_PRESET: &[Key] = &[Key {
     set: |settings, raw| {
         settings.policy = read_name(&raw.read::<String>()?)?;
         settings.config.policies = settings.policy.policies();
+        settings.bootstrap = BootstrapFlags::default();
         Ok(())
     },
 }];
@@ -136,6 +147,29 @@ static POLICIES: &[Key] = keys! { true;
     "policies.incoming.trusted_only" => config.policies.incoming.trusted_only, "Whether peers that end up untrusted are turned away.";
     "policies.incoming.application_handshake" => config.policies.incoming.application_handshake, "Whether a decision from outside settles trust: here the operator's `p2pnet trust PEER`.";
     "policies.identifier.local_identifier_set_policy" => config.policies.identifier.local_identifier_set_policy, "Who may set this node's label, and how often: \"strict-local-only\", \"local\", \"local-and-remote\",\n\"remote-only\" or \"strict-remote-only\".";
+};
+
+/// Flags that are unset follow from those that are set, so they aren't plain fields.
+macro_rules! bootstrap_keys {
+    ($($flag:ident, $doc:literal;)*) => {
+        &[$(Key {
+            name: concat!("policies.bootstrap.", stringify!($flag)),
+            doc: $doc,
+            follows_preset: true,
+            show: |settings| settings.bootstrap.shown().$flag().show(),
+            set: |settings, raw| {
+                settings.bootstrap.$flag = Some(raw.read()?);
+                Ok(())
+            },
+        }),*]
+    };
+}
+
+static BOOTSTRAP: &[Key] = bootstrap_keys! {
+    allow_bootstrap_trustless_connection, "Whether bootstrap servers without an authority's key may be used. On, unless must_be_authority.\nBootstrap servers themselves are planned: these flags are checked now, and bite once there are any.";
+    allow_bootstrap_authority_connection, "Whether servers with an authority's key may be used. Off, unless must_be_authority.";
+    must_be_authority, "Whether only servers with an authority's key may be used. Off, unless\nfirst_single_locking_authority.";
+    first_single_locking_authority, "Whether the first authority met is the only one from then on.";
 };
 
 static MEMBERSHIP: &[Key] = keys! { false;
@@ -217,7 +251,7 @@ static LIMITS: &[Key] = keys! { true;
 };
 
 static LOG: &[Key] = keys! { false;
-    "log.filter" => log.filter, "What is logged: \"off\", a level (error, warn, info, debug, trace), or a level for each category, as\nin \"warn,lan=debug\". Categories: lan, bootstrap, peers, widescan, files.";
+    "log.filter" => log.filter, "What is logged: \"off\", a level (error, warn, info, debug, trace), or a level for each category, as\nin \"warn,lan=debug\". Categories: lan, bootstrap, peers, widescan, files, driver.";
     "log.console" => log.console, "Whether the console (standard error) gets it: \"on\", \"off\", or \"auto\": unless a file is named.";
     "log.file" => log.file, "The file that gets it too; new lines go to its end.";
     "log.format" => log.format, "How a line looks: \"plain\" or \"json\".";
@@ -244,6 +278,13 @@ mod tests {
             (key.set)(&mut settings, &Raw::Typed(shown.clone())).expect(key.name);
             assert_eq!((key.show)(&settings), shown, "{}", key.name);
         }
+    }
+
+    #[test]
+    fn the_log_filter_names_every_category() {
+        let doc = find("log.filter").unwrap().doc;
+        let categories = crate::log::CATEGORIES.join(", ");
+        assert!(doc.ends_with(&format!("Categories: {categories}.")), "{doc}");
     }
 
     #[test]

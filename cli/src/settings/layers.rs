@@ -111,6 +111,10 @@ impl Layers {
                 budget::fit(settings.config.limits, settings.limits_preset, budget_bytes)
                     .map_err(|problem| self.refuse("limits.memory_budget", &problem))?;
         }
+        settings.config.policies.bootstrap = settings
+            .bootstrap
+            .policy()
+            .map_err(|(key, conflict)| self.refuse(key, &conflict.to_string()))?;
         settings.config.validate().map_err(|error| self.refuse(error.key, &error.problem))?;
         Ok(settings)
     }

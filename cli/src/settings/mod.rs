@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod arbitrary;
+mod bootstrap;
 mod budget;
 mod default_file;
 mod keys;
@@ -10,6 +11,7 @@ mod read;
 pub(crate) mod units;
 mod value;
 
+pub(crate) use bootstrap::BootstrapFlags;
 pub(crate) use budget::LimitsPreset;
 pub(crate) use default_file::default_file;
 pub(crate) use layers::{Assignment, Layers};
@@ -36,6 +38,8 @@ pub(crate) struct Settings {
     pub(crate) listen_ports: Option<RangeInclusive<u16>>,
     /// The policy that the flags started from.
     pub(crate) policy: PolicyPreset,
+    /// What was said about bootstrap servers.
+    pub(crate) bootstrap: BootstrapFlags,
     /// The file that holds the network's secret.
     pub(crate) secret_file: Option<PathBuf>,
     /// The file that lists trusted identities.
@@ -63,6 +67,7 @@ impl Default for Settings {
             state: None,
             listen_ports: None,
             policy: PolicyPreset::Default,
+            bootstrap: BootstrapFlags::default(),
             secret_file: None,
             trust_file: None,
             authority: String::new(),
