@@ -19,7 +19,7 @@ Then, in a second terminal:
   p2pnet stop                     end the node
 
 Members of a group trust each other when they share a secret:
-  head -c 32 /dev/urandom | base64 > secret
+  (umask 077; head -c 32 /dev/urandom | base64 > secret)
   p2pnet up --secret secret
 
 If they don't find each other:

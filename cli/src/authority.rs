@@ -2,8 +2,8 @@
 
 use crate::args;
 use crate::failure::Failure;
-use crate::membership;
-use crate::out::out;
+use crate::files::SmallFile;
+use crate::out::{note, out};
 use p2pnet_crypto::FastCrypto;
 use p2pnet_protocol::trust::certificate::Certificate;
 use p2pnet_protocol::{Crypto as _, NetworkName, PeerId, PublicKey, UnixTime};
@@ -16,6 +16,8 @@ use zeroize::Zeroizing;
 
 /// How the line of a key file begins; the seed follows in hex.
 const KEY_PREFIX: &str = "p2pnet-authority-key-v1:";
+/// What such a file holds, in words.
+const KEY: &str = "the authority's key";
 const DAY_SECS: u64 = 86_400;
 /// The first moment of 2020: a clock that shows less was never set.
 const CLOCK_SANE_SECS: u64 = 1_577_836_800;
@@ -69,7 +71,9 @@ fn issue(
     })?;
     let network = NetworkName::new(network).map_err(|error| Failure::usage(error.to_string()))?;
     let crypto = crypto()?;
-    let seed = seed(key)?;
+    let file = SmallFile::read(key)?;
+    let seed = seed(&file, key)?;
+    file.secret_warning(KEY).into_iter().for_each(note);
     let now = now()?;
     let not_before = UnixTime(now.0.saturating_sub(Certificate::BACKDATE_SECS));
     let not_after = now.plus_secs(u64::from(days) * DAY_SECS);
@@ -90,28 +94,44 @@ fn issue(
     ))
 }
 
-/// The public key in the file at `path`, or that of the authority's own key.
+/// The public key in the file at `path`, or that of the authority's own key; then `warnings` tell if others may read it.
 ///
 /// # Errors
 /// The file can't be read or holds neither.
-pub(crate) fn public_key(path: &Path) -> Result<PublicKey, Failure> {
-    let text = membership::text(path)?;
-    if let Ok(key) = text.trim().parse() {
+pub(crate) fn public_key(path: &Path, warnings: &mut Vec<String>) -> Result<PublicKey, Failure> {
+    let file = SmallFile::read(path)?;
+    if let Some(key) = file.text().ok().and_then(|text| text.trim().parse().ok()) {
+        warnings.extend(file.change_warning("trust"));
         return Ok(key);
     }
-    Ok(public_of(&crypto()?, &*seed(path)?))
+    let public = public_of(&crypto()?, &*seed(&file, path)?);
+    warnings.extend(file.secret_warning(KEY));
+    Ok(public)
 }
 
-fn seed(path: &Path) -> Result<Zeroizing<[u8; 32]>, Failure> {
-    let content = membership::bytes(path)?;
-    let parsed = std::str::from_utf8(&content)
-        .ok()
-        .and_then(|text| text.trim().strip_prefix(KEY_PREFIX))
-        .and_then(|digits| digits.parse::<PublicKey>().ok());
-    parsed.map(|seed| Zeroizing::new(seed.0)).ok_or_else(|| {
+/// The seed of the authority's key.
+fn seed(file: &SmallFile, path: &Path) -> Result<Zeroizing<[u8; 32]>, Failure> {
+    let digits = file.text().ok().and_then(|text| text.trim().strip_prefix(KEY_PREFIX));
+    digits.and_then(from_hex).ok_or_else(|| {
         Failure::usage(format!("{} holds no authority's key", path.display()))
             .fix("name the file that `p2pnet authority new` wrote")
     })
+}
+
+/// The bytes that 64 hex digits stand for, without a copy that isn't wiped.
+fn from_hex(digits: &str) -> Option<Zeroizing<[u8; 32]>> {
+    let mut bytes = Zeroizing::new([0; 32]);
+    let digits = digits.as_bytes();
+    if digits.len() != 2 * bytes.len() {
+        return None;
+    }
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        for digit in pair {
+            let digit = char::from(*digit).to_digit(16)?;
+            *byte = *byte << 4 | u8::try_from(digit).ok()?;
+        }
+    }
+    Some(bytes)
 }
 
 fn crypto() -> Result<FastCrypto, Failure> {
@@ -157,4 +177,20 @@ fn create(path: &Path, text: &str, mode: u32) -> Result<(), Failure> {
         _ => Failure::failed(format!("can't write {}: {error}", path.display()))
             .fix("choose a place that you may write to"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hex_is_read_whole_or_not_at_all() {
+        let all: String = (0..32).map(|byte| format!("{byte:02x}")).collect();
+        let bytes: [u8; 32] = std::array::from_fn(|at| at as u8);
+        assert_eq!(from_hex(&all).as_deref(), Some(&bytes));
+        assert_eq!(from_hex(&all.to_uppercase()).as_deref(), Some(&bytes));
+        for bad in [&all[1..], &format!("{all}0"), &all.replace('0', "g"), &"é".repeat(32)] {
+            assert_eq!(from_hex(bad), None, "{bad}");
+        }
+    }
 }

@@ -5,6 +5,7 @@
 //! | [`args`] | the command line |
 //! | [`settings`] | everything that can be set, from a file, the environment and options |
 //! | [`up`], [`options`], [`signals`] | running a node; [`story`], [`present`] and [`report`] tell what happens |
+//! | [`files`], [`membership`] | the files that it is given |
 //! | [`control`] | how commands speak to the running node |
 //! | [`commands`], [`authority`], [`doctor`], [`inspect`] | the other commands |
 //! | [`simulate`] | a world of nodes in virtual time |
@@ -24,6 +25,7 @@ mod commands;
 mod control;
 mod doctor;
 mod failure;
+mod files;
 mod inspect;
 mod log;
 mod membership;
@@ -102,10 +104,13 @@ fn run(command: Command) -> Result<(), Failure> {
 fn config(args: &args::Config) -> Result<(), Failure> {
     if let Some(path) = &args.check {
         let mut layers = settings::Layers::default();
-        layers.push(settings::from_file(&membership::text(path)?, path)?);
+        let file = files::SmallFile::read(path)?;
+        layers.push(settings::from_file(file.text()?, path)?);
         layers.push(settings::from_environment(options::variables()?)?);
         let mut settings = layers.settle()?;
+        settings.warnings.extend(file.change_warning("what a node does"));
         membership::load(&mut settings)?;
+        settings.warnings.iter().for_each(note);
         return out().line(format_args!("{} is fine.", path.display()));
     }
     out().bytes(settings::default_file().as_bytes())

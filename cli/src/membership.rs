@@ -2,34 +2,35 @@
 
 use crate::authority;
 use crate::failure::Failure;
+use crate::files::SmallFile;
 use crate::settings::Settings;
 use p2pnet_protocol::trust::certificate::Certificate;
 use p2pnet_protocol::trust::secret::NetworkSecret;
 use p2pnet_protocol::{PeerId, PublicKey};
-use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
-use zeroize::Zeroizing;
 
-/// No honest file of these is larger.
-const FILE_BYTES_MAX: u64 = 16 << 20;
-
-/// Reads the files that the settings name into the configuration.
+/// Reads the files that the settings name into the configuration, and notes in the settings' warnings what others may do
+/// to them.
 ///
 /// # Errors
 /// A file can't be read or makes no sense; the failure names it.
 pub(crate) fn load(settings: &mut Settings) -> Result<(), Failure> {
     let membership = &mut settings.config.membership;
+    let warnings = &mut settings.warnings;
     if let Some(path) = &settings.secret_file {
-        membership.secret = Some(secret(path)?);
+        let file = SmallFile::read(path)?;
+        membership.secret = Some(secret(file.bytes(), path)?);
+        warnings.extend(file.secret_warning("the network's secret"));
     }
     if let Some(path) = &settings.trust_file {
-        let mut listed = trusted(&text(path)?, path)?;
+        let file = SmallFile::read(path)?;
+        let mut listed = trusted(file.text()?, path)?;
+        warnings.extend(file.change_warning("trust"));
         listed.retain(|peer| !membership.trusted.contains(peer));
         membership.trusted.append(&mut listed);
     }
     if !settings.authority.is_empty() {
-        membership.authority = Some(authority_key(&settings.authority)?);
+        membership.authority = Some(authority_key(&settings.authority, warnings)?);
     }
     if let Some(path) = &settings.certificate_file {
         let certificate = certificate(path)?;
@@ -58,35 +59,11 @@ pub(crate) fn load(settings: &mut Settings) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Reads a small file.
-pub(crate) fn bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
-    let failed = |error: std::io::Error| {
-        Failure::failed(format!("can't read {}: {error}", path.display()))
-            .fix("see whether the path is right and the file is yours to read")
-    };
-    let mut content = Zeroizing::new(Vec::new());
-    let file = File::open(path).map_err(failed)?;
-    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut content).map_err(failed)?;
-    if content.len() as u64 > FILE_BYTES_MAX {
-        return Err(Failure::usage(format!("{} is larger than 16 MiB", path.display()))
-            .fix("name the right file"));
-    }
-    Ok(content)
-}
-
-/// Reads a small file of text.
-pub(crate) fn text(path: &Path) -> Result<String, Failure> {
-    String::from_utf8(bytes(path)?.to_vec()).map_err(|_| {
-        Failure::usage(format!("{} is no text (UTF-8)", path.display())).fix("name the right file")
-    })
-}
-
-fn secret(path: &Path) -> Result<NetworkSecret, Failure> {
-    let content = bytes(path)?;
-    let secret = Zeroizing::new(content.trim_ascii_end().to_vec());
-    NetworkSecret::new(secret.as_slice()).map_err(|error| {
+fn secret(content: &[u8], path: &Path) -> Result<NetworkSecret, Failure> {
+    let secret = content.trim_ascii_end();
+    NetworkSecret::new(secret).map_err(|error| {
         Failure::usage(format!("{}: {error}; this one has {}", path.display(), secret.len()))
-            .fix("head -c 32 /dev/urandom | base64 > FILE makes a good one")
+            .fix("(umask 077; head -c 32 /dev/urandom | base64 > FILE) makes a good one")
     })
 }
 
@@ -112,7 +89,7 @@ fn trusted(text: &str, path: &Path) -> Result<Vec<PeerId>, Failure> {
 }
 
 /// The authority's public key: in hex, or in a file that holds it or the authority's own key.
-fn authority_key(named: &str) -> Result<PublicKey, Failure> {
+fn authority_key(named: &str, warnings: &mut Vec<String>) -> Result<PublicKey, Failure> {
     if let Ok(key) = named.parse() {
         return Ok(key);
     }
@@ -124,11 +101,11 @@ fn authority_key(named: &str) -> Result<PublicKey, Failure> {
         ))
         .fix("give what `p2pnet authority new` printed, or the path of its .pub file"));
     }
-    authority::public_key(path)
+    authority::public_key(path, warnings)
 }
 
 fn certificate(path: &Path) -> Result<Certificate, Failure> {
-    text(path)?.parse().map_err(|error| {
+    SmallFile::read(path)?.text()?.parse().map_err(|error| {
         Failure::usage(format!("{}: {error}", path.display()))
             .fix("name the file that `p2pnet authority issue` wrote")
     })
@@ -147,15 +124,12 @@ mod tests {
 
     #[test]
     fn a_secret_is_the_whole_file_without_white_space_at_its_end() {
-        let with = |text: &str| secret(file(text).path());
+        let with = |text: &str| secret(text.as_bytes(), Path::new("here"));
         assert_eq!(with("  sixteen bytes!! \r\n\n"), with("  sixteen bytes!!"));
         assert_ne!(with("sixteen bytes!! x"), with("  sixteen bytes!!"));
         let said = with("short\n").unwrap_err().to_string();
         assert!(said.contains("at least 16 bytes; this one has 5"), "{said}");
         assert!(!said.contains("short"), "a secret is never shown");
-        assert!(
-            secret(Path::new("/nonexistent")).unwrap_err().to_string().contains("/nonexistent")
-        );
     }
 
     #[test]
@@ -171,10 +145,11 @@ mod tests {
     #[test]
     fn an_authority_is_digits_or_a_file() {
         let digits = "cd".repeat(32);
-        assert_eq!(authority_key(&digits), Ok(PublicKey([0xcd; 32])));
+        let key = |named: &str| authority_key(named, &mut Vec::new());
+        assert_eq!(key(&digits), Ok(PublicKey([0xcd; 32])));
         let in_file = file(format!("{digits}\n"));
-        assert_eq!(authority_key(&in_file.path().display().to_string()), Ok(PublicKey([0xcd; 32])));
-        assert!(authority_key("cdcd").unwrap_err().to_string().contains("neither 64 hex digits"));
+        assert_eq!(key(&in_file.path().display().to_string()), Ok(PublicKey([0xcd; 32])));
+        assert!(key("cdcd").unwrap_err().to_string().contains("neither 64 hex digits"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::args;
 use crate::failure::Failure;
-use crate::membership;
+use crate::files::SmallFile;
 use crate::settings::{self, Assignment, Layers, Settings};
 use std::path::PathBuf;
 
@@ -12,13 +12,16 @@ use std::path::PathBuf;
 /// A file can't be read, or a key or value makes no sense.
 pub(crate) fn settle(up: &args::Up) -> Result<Settings, Failure> {
     let mut layers = Layers::default();
+    let mut warnings = Vec::new();
     let named = std::env::var_os("P2PNET_CONFIG").filter(|path| !path.is_empty());
     if let Some(path) = up.config.clone().or_else(|| named.map(PathBuf::from)) {
-        layers.push(settings::from_file(&membership::text(&path)?, &path)?);
+        let file = SmallFile::read(&path)?;
+        layers.push(settings::from_file(file.text()?, &path)?);
+        warnings.extend(file.change_warning("what this node does"));
     }
     layers.push(settings::from_environment(variables()?)?);
     layers.push(options(up)?);
-    layers.settle()
+    Ok(Settings { warnings, ..layers.settle()? })
 }
 
 /// The environment's variables that this program may mean.

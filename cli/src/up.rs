@@ -52,6 +52,7 @@ pub(crate) fn run(up: &args::Up) -> Result<(), Failure> {
     state_path::check(&state)?;
     allow_descriptors(settings.config.limits.connections_max);
 
+    let mut warned = std::mem::take(&mut settings.warnings);
     let network = settings.config.network.clone();
     let lan = settings.config.lan.enabled;
     let key_log = settings.key_log_file.clone();
@@ -74,7 +75,8 @@ pub(crate) fn run(up: &args::Up) -> Result<(), Failure> {
             state.display()
         ));
     }
-    for text in warnings(&handle, lan) {
+    warned.extend(warnings(&handle, lan));
+    for text in warned {
         // If nobody hears this, the next line will find out.
         let _ = report.tell(&Line::Warning { text });
     }
@@ -220,6 +222,9 @@ fn not_started(error: &StartError) -> Failure {
         StartError::State(StateError::InUse(path)) => {
             Failure::failed(format!("a node is running already on the state in {}", path.display()))
                 .fix("speak to it (`p2pnet peers`), stop it (`p2pnet stop`), or give this one a state of its own with --state DIR")
+        }
+        StartError::State(StateError::ForeignOwner { .. } | StateError::Exposed { .. }) => {
+            Failure::failed(error.to_string()).fix("see whose it should be, or name another state with --state DIR")
         }
         StartError::State(StateError::Io { .. }) => Failure::failed(format!("can't use the state directory: {error}"))
             .fix("see who may write there, or name another state with --state DIR"),

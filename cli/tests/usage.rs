@@ -191,7 +191,7 @@ fn authorities_overwrite_nothing_and_check_their_input() {
 #[test]
 fn help_teaches_and_completions_are_printed() {
     let help = succeed(["--help"]);
-    for words in ["p2pnet up", "p2pnet send --all", "p2pnet doctor", "Exit codes"] {
+    for words in ["p2pnet up", "p2pnet send --all", "p2pnet doctor", "umask 077", "Exit codes"] {
         assert!(help.contains(words), "{words}");
     }
     for shell in ["bash", "zsh", "fish"] {

@@ -7,9 +7,10 @@ mod probe;
 
 use crate::args;
 use crate::failure::Failure;
+use crate::files::SmallFile;
 use crate::settings::{self, Layers};
 use crate::text::{Palette, clean};
-use crate::{membership, options, state_path};
+use crate::{options, state_path};
 use serde::Serialize;
 
 /// How much a finding matters.
@@ -58,7 +59,7 @@ impl Finding {
 pub(crate) fn run(args: &args::Doctor) -> Result<(), Failure> {
     let mut layers = Layers::default();
     if let Some(path) = &args.config {
-        layers.push(settings::from_file(&membership::text(path)?, path)?);
+        layers.push(settings::from_file(SmallFile::read(path)?.text()?, path)?);
     }
     layers.push(settings::from_environment(options::variables()?)?);
     let settings = layers.settle()?;

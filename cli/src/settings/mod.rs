@@ -58,6 +58,8 @@ pub(crate) struct Settings {
     pub(crate) memory_budget: Option<u64>,
     /// Logging.
     pub(crate) log: LogSettings,
+    /// What a person should know about the files that were read; no key sets it.
+    pub(crate) warnings: Vec<String>,
 }
 
 impl Default for Settings {
@@ -77,6 +79,7 @@ impl Default for Settings {
             limits_preset: LimitsPreset::Default,
             memory_budget: None,
             log: LogSettings::default(),
+            warnings: Vec::new(),
         }
     }
 }

@@ -142,6 +142,14 @@ impl Node {
         }
     }
 
+    /// Everything that is told up to an event of this name.
+    pub(crate) fn wait_and_keep(&mut self, event: &str) -> Vec<Value> {
+        let last = self.wait(event, |_| true);
+        let mut told = std::mem::take(&mut self.seen);
+        told.push(last);
+        told
+    }
+
     /// Waits for an event about `peer`.
     pub(crate) fn wait_for(&mut self, event: &str, peer: &Self) -> Value {
         let id = peer.id.clone();
