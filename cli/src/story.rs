@@ -123,6 +123,8 @@ pub(crate) fn lines(event: Event, me: PeerId) -> Vec<Line> {
         Event::TrustRefused { peer, refusal } => {
             Line::TrustRefused { peer, reason: refusal.to_string() }
         }
+        // Nobody is asked about a peer that the list has.
+        Event::TrustHandshakeStarted { listed: true, .. } => return Vec::new(),
         Event::TrustHandshakeStarted { peer, direction, .. } => {
             Line::TrustRequested { peer, direction }
         }

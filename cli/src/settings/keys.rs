@@ -145,7 +145,7 @@ static POLICIES: &[Key] = keys! { true;
     "policies.incoming.run_default_trust_protocol" => config.policies.incoming.run_default_trust_protocol, "Whether proofs of membership are shown and checked.";
     "policies.incoming.trust_authenticated" => config.policies.incoming.trust_authenticated, "Whether every proven identity is trusted at once.";
     "policies.incoming.trusted_only" => config.policies.incoming.trusted_only, "Whether peers that end up untrusted are turned away.";
-    "policies.incoming.application_handshake" => config.policies.incoming.application_handshake, "Whether a decision from outside settles trust: here the operator's `p2pnet trust PEER`.";
+    "policies.incoming.application_handshake" => config.policies.incoming.application_handshake, "Whether a decision from outside settles trust: here the operator's `p2pnet trust PEER`, within\ntiming.trust_timeout. Whoever is on the list of trusted ones already needs none.";
     "policies.identifier.local_identifier_set_policy" => config.policies.identifier.local_identifier_set_policy, "Who may set this node's label, and how often: \"strict-local-only\", \"local\", \"local-and-remote\",\n\"remote-only\" or \"strict-remote-only\".";
 };
 
@@ -193,7 +193,7 @@ static TIMING: &[Key] = keys! { false;
     "timing.dial_timeout" => config.timing.dial_timeout, "From the start of a dial to its stream.";
     "timing.handshake_timeout" => config.timing.handshake_timeout, "From a stream to a proved identity.";
     "timing.trust_settle" => config.timing.trust_settle, "How long trust may take to settle before a channel is reported.";
-    "timing.trust_timeout" => config.timing.trust_timeout, "How long a decision about trust from outside may take.";
+    "timing.trust_timeout" => config.timing.trust_timeout, "How long a decision about trust from outside may take. One that comes later counts at the next\nmeeting.";
     "timing.pending_timeout" => config.timing.pending_timeout, "How long an incoming peer may wait to be accepted.";
     "timing.keep_alive" => config.timing.keep_alive, "After so much silence a ping is sent.";
     "timing.silence_timeout" => config.timing.silence_timeout, "After so much silence a peer counts as gone.";

@@ -21,8 +21,8 @@ pub(crate) use value::{parse_block_target, show_block_target, show_name};
 
 use crate::log::LogSettings;
 use crate::runtime::Runtime;
-use p2pnet_protocol::Config;
 use p2pnet_protocol::trust::policy::{IncomingPeerTrustPolicy, TrustPolicies};
+use p2pnet_protocol::{Config, Duration};
 use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -64,8 +64,11 @@ pub(crate) struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
+        let mut config = Config::default();
+        // The core's default is meant for machines that decide. Here a person is asked.
+        config.timing.trust_timeout = Duration::from_secs(60);
         Self {
-            config: Config::default(),
+            config,
             state: None,
             listen_ports: None,
             policy: PolicyPreset::Default,
