@@ -37,6 +37,8 @@ macro_rules! scenarios {
         what_is_sent_to_all_reaches_all
         along_a_line_everybody_hears_once
         many_threads_send_at_once
+        an_empty_message_arrives
+        many_channels_talk_at_once
     ); };
     (@flow $on:tt) => { $crate::tests!($on flow
         a_slow_reader_slows_its_sender_and_nobody_else
@@ -44,6 +46,7 @@ macro_rules! scenarios {
         a_peer_that_was_held_for_its_rate_is_read_again
         a_packet_too_large_for_the_other_side_is_refused_at_once
         a_full_way_in_both_directions_is_no_deadlock
+        a_reader_that_stops_and_goes_on_gets_everything
     ); };
     (@ends $on:tt) => { $crate::tests!($on ends
         a_graceful_close_loses_nothing
@@ -53,6 +56,7 @@ macro_rules! scenarios {
         a_shutdown_is_told_to_the_peer
         both_may_part_at_once
         who_parted_may_meet_again
+        a_shutdown_gives_up_dials_under_way
     ); };
     (@dials $on:tt) => { $crate::tests!($on dials
         a_refused_dial_is_told
@@ -63,6 +67,7 @@ macro_rules! scenarios {
         an_address_in_use_is_named
         two_who_dial_each_other_keep_one_channel
         many_dials_at_once_all_end
+        every_address_and_both_families_are_listened_on
     ); };
     (@strangers $on:tt) => { $crate::tests!($on strangers
         a_stranger_that_says_nothing_is_let_go
@@ -83,6 +88,9 @@ macro_rules! scenarios {
         what_the_gate_turns_away_is_refused_at_once
         commands_in_bursts_are_answered_in_order
         routines_of_the_application_run_in_time
+        incoming_peers_are_turned_off_and_on
+        who_waits_is_accepted_or_refused
+        events_that_nobody_takes_hold_up_nobody
     ); };
     (@lan $on:tt) => { $crate::tests!($on lan
         two_nodes_on_one_host_find_each_other

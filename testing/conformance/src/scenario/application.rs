@@ -2,7 +2,8 @@
 
 use crate::{On, Soon as _, at, connected, numbered, quiet, take_numbered, until};
 use p2pnet_driver::protocol::{
-    CommandError, Direction, Duration, Event, Packet, RoutineChange, SendError,
+    CommandError, Config, Direction, Duration, Event, IncomingPeerPlacement, Packet, RoutineChange,
+    SendError,
 };
 use p2pnet_driver::{Builder, Handlers, ListError, PeerId, Stopped};
 use std::net::TcpStream;
@@ -178,11 +179,61 @@ pub fn routines_of_the_application_run_in_time(on: On, _: &str) {
     });
     let (a, _events) = (on.here)(Builder::new(quiet()).handlers(handlers)).unwrap();
     let add = RoutineChange::Add { interval: Duration::from_millis(100), jitter_percent: 0 };
-    if let Err(error) = a.routine("count", add).soon() {
-        panic!("{error}");
-    }
+    a.routine("count", add).soon().unwrap();
     a.routine("count", RoutineChange::Start).soon().unwrap();
     thread::sleep(Duration::from_millis(1050));
     let runs = runs.load(Ordering::Relaxed);
     assert!((5..=11).contains(&runs), "{runs} runs in a second, of ten");
+}
+
+/// A node that takes nobody for a while.
+pub fn incoming_peers_are_turned_off_and_on(on: On, _: &str) {
+    let (a, mut a_events) = on.here(quiet());
+    let (b, mut b_events) = on.there(quiet());
+    a.set_accept_inbound(false).soon().unwrap();
+    b.connect(at(&a), None).soon().unwrap();
+    until(&mut b_events, |event| matches!(event, Event::DialFailed { .. }).then_some(()));
+    a.set_accept_inbound(true).soon().unwrap();
+    b.connect(at(&a), None).soon().unwrap();
+    assert_eq!(connected(&mut a_events), b.id());
+    assert_eq!(connected(&mut b_events), a.id());
+}
+
+/// Incoming peers wait until the application has decided.
+pub fn who_waits_is_accepted_or_refused(on: On, _: &str) {
+    let queue = Config { placement: IncomingPeerPlacement::QueueAndEventBased, ..quiet() };
+    let (a, mut a_events) = on.here(queue);
+    for accept in [true, false] {
+        let (b, mut b_events) = on.there(quiet());
+        b.connect(at(&a), None).soon().unwrap();
+        let waiting = until(&mut a_events, |event| match event {
+            Event::PeerPending { peer, .. } => Some(*peer),
+            _ => None,
+        });
+        assert_eq!(waiting, b.id());
+        assert_eq!(a.pending().soon().unwrap().len(), 1);
+        if accept {
+            a.accept(b.id()).soon().unwrap();
+            assert_eq!(connected(&mut a_events), b.id());
+            assert_eq!(connected(&mut b_events), a.id());
+        } else {
+            a.refuse(b.id()).soon().unwrap();
+            until(&mut b_events, |event| {
+                let over = matches!(event, Event::DialFailed { .. } | Event::PeerClosed { .. });
+                over.then_some(())
+            });
+        }
+        assert_eq!(a.pending().soon().unwrap().len(), 0);
+    }
+}
+
+/// Whoever drops its events is talked to all the same.
+pub fn events_that_nobody_takes_hold_up_nobody(on: On, _: &str) {
+    let [(a, mut a_events), (deaf, deaf_events)] = on.pair(quiet(), quiet());
+    drop(deaf_events);
+    for number in 0..5000 {
+        a.send(deaf.id(), &numbered(number, 1000)).soon().unwrap();
+    }
+    deaf.send(a.id(), &numbered(0, 8)).soon().unwrap();
+    take_numbered(&mut a_events, 1);
 }

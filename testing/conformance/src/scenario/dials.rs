@@ -139,3 +139,22 @@ pub fn many_dials_at_once_all_end(on: On, _: &str) {
     }
     assert_eq!((opened, failed), (EACH, EACH));
 }
+
+/// Every address that is given is listened on, and an unspecified one takes both families.
+pub fn every_address_and_both_families_are_listened_on(on: On, _: &str) {
+    let any = |address: &str| -> SocketAddr { address.parse().unwrap() };
+    let listen = vec![any("127.0.0.1:0"), any("127.0.0.2:0"), any("[::]:0")];
+    let (a, mut a_events) = on.here(Config { listen, ..quiet() });
+    let told = a.listening();
+    assert_eq!(told.len(), 3);
+    let port = told[2].port();
+    let mut to = vec![told[0], told[1], SocketAddr::from(([127, 0, 0, 1], port))];
+    // A host without IPv6 falls back to IPv4 alone.
+    to.extend(told[2].is_ipv6().then(|| SocketAddr::new(any("[::1]:0").ip(), port)));
+    for to in to {
+        let (b, mut b_events) = on.there(quiet());
+        b.connect(to, Some(a.id())).soon().unwrap();
+        assert_eq!(connected(&mut b_events), a.id(), "at {to}");
+        assert_eq!(connected(&mut a_events), b.id(), "at {to}");
+    }
+}

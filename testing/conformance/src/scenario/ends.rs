@@ -5,6 +5,7 @@ use p2pnet_driver::Events;
 use p2pnet_driver::protocol::{
     BlockTarget, CloseReason, DisconnectReason, Duration, Event, SendError,
 };
+use std::net::TcpListener;
 use std::thread;
 use std::time::Instant;
 
@@ -160,4 +161,17 @@ pub fn who_parted_may_meet_again(on: On, _: &str) {
         closed(&mut a_events);
         closed(&mut b_events);
     }
+}
+
+/// A dial that nobody answers doesn't hold up the end.
+pub fn a_shutdown_gives_up_dials_under_way(on: On, _: &str) {
+    let (a, mut events) = on.here(quiet());
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    a.connect(silent.local_addr().unwrap(), None).soon().unwrap();
+    let (stranger, _) = silent.accept().unwrap();
+    let started = Instant::now();
+    a.shutdown().soon().unwrap();
+    assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+    while events.next().soon().is_some() {}
+    drop(stranger);
 }

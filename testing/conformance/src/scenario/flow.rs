@@ -134,3 +134,26 @@ pub fn a_full_way_in_both_directions_is_no_deadlock(on: On, _: &str) {
         take_numbered(&mut b_events, to_b);
     });
 }
+
+/// A reader that stops now and then: each time its peer stops too, and goes on.
+pub fn a_reader_that_stops_and_goes_on_gets_everything(on: On, _: &str) {
+    const COUNT: u64 = 20_000;
+    let [(a, _a_events), (b, mut b_events)] = on.pair(quiet(), quiet());
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 0..COUNT {
+                a.send(b.id(), &numbered(number, 1000)).soon().unwrap();
+            }
+        });
+        let mut next = 0;
+        while next < COUNT {
+            for packet in received(&mut b_events) {
+                assert_eq!(packet.payload().unwrap()[..8], u64::to_le_bytes(next));
+                next += 1;
+                if next % 4000 == 0 {
+                    thread::sleep(Duration::from_millis(150));
+                }
+            }
+        }
+    });
+}

@@ -37,6 +37,6 @@ mod tests {
                 count += 1;
             }
         }
-        assert!(count > 40, "{count} scenarios");
+        assert!(count >= 60, "{count} scenarios");
     }
 }

@@ -171,3 +171,53 @@ pub fn many_threads_send_at_once(on: On, _: &str) {
         }
     });
 }
+
+/// Nothing is something that can be said.
+pub fn an_empty_message_arrives(on: On, _: &str) {
+    let [(a, _a_events), (b, mut b_events)] = on.pair(quiet(), quiet());
+    a.send(b.id(), b"").soon().unwrap();
+    a.send_packet(b.id(), Packet::misc_data("")).soon().unwrap();
+    let mut heard = Vec::new();
+    while heard.len() < 2 {
+        heard.extend(received(&mut b_events));
+    }
+    assert!(heard.contains(&Packet::message("")) && heard.contains(&Packet::misc_data("")));
+}
+
+/// Thirty channels of one node, all busy in both directions.
+pub fn many_channels_talk_at_once(on: On, _: &str) {
+    // What nobody takes before the end fits into every queue.
+    const COUNT: u64 = 200;
+    let (hub, mut hub_events) = on.here(quiet());
+    let mut spokes = Vec::new();
+    for _ in 0..30 {
+        let (spoke, mut events) = on.there(quiet());
+        spoke.connect(at(&hub), None).soon().unwrap();
+        connected(&mut events);
+        connected(&mut hub_events);
+        spokes.push((spoke, events));
+    }
+    thread::scope(|scope| {
+        for (spoke, _) in &spokes {
+            let (spoke, to, hub) = (spoke.clone(), hub.id(), hub.clone());
+            scope.spawn(move || {
+                for number in 0..COUNT {
+                    spoke.send(to, &numbered(number, 250)).soon().unwrap();
+                    hub.send(spoke.id(), &numbered(number, 250)).soon().unwrap();
+                }
+            });
+        }
+        let mut next: BTreeMap<PeerId, u64> = BTreeMap::new();
+        while next.len() < spokes.len() || next.values().any(|next| *next < COUNT) {
+            let batch = received(&mut hub_events);
+            let expected = next.entry(batch.peer).or_default();
+            for packet in batch {
+                assert_eq!(packet.payload().unwrap()[..8], u64::to_le_bytes(*expected));
+                *expected += 1;
+            }
+        }
+    });
+    for (_, events) in &mut spokes {
+        take_numbered(events, COUNT);
+    }
+}
