@@ -25,6 +25,7 @@ pub enum Input {
         /// The listener.
         listener: ListenerId,
         /// The address.
+        #[serde(with = "crate::net::scoped")]
         at: SocketAddr,
     },
     /// A listener accepted a stream.
@@ -32,6 +33,7 @@ pub enum Input {
         /// The listener.
         listener: ListenerId,
         /// Where it came from.
+        #[serde(with = "crate::net::scoped")]
         from: SocketAddr,
     },
     /// A dial succeeded.
@@ -39,6 +41,7 @@ pub enum Input {
         /// The connection.
         conn: ConnId,
         /// This side's address.
+        #[serde(with = "crate::net::scoped")]
         local: SocketAddr,
     },
     /// Bytes arrived on a stream.
@@ -58,6 +61,7 @@ pub enum Input {
     /// A datagram arrived on a designated port.
     Datagram {
         /// Where it came from.
+        #[serde(with = "crate::net::scoped")]
         from: SocketAddr,
         /// The bytes.
         bytes: Vec<u8>,
@@ -384,6 +388,7 @@ pub enum Command {
     /// Dial an address; with `expect`, only that identity will do.
     Connect {
         /// Where to.
+        #[serde(with = "crate::net::scoped")]
         to: SocketAddr,
         /// The identity that will do; any if none.
         expect: Option<PeerId>,

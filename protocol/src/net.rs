@@ -158,6 +158,39 @@ pub fn subnet(address: IpAddr) -> IpPrefix {
     IpPrefix::new(address, length).unwrap_or(IpPrefix { address, length })
 }
 
+/// Socket addresses in recordings: with the scope of a link-local address, which serde's own encoding leaves out.
+pub(crate) mod scoped {
+    use core::net::{IpAddr, SocketAddr, SocketAddrV6};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(
+        address: &SocketAddr,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            return serializer.collect_str(address);
+        }
+        let scope = match address {
+            SocketAddr::V4(_) => 0,
+            SocketAddr::V6(v6) => v6.scope_id(),
+        };
+        (address.ip(), address.port(), scope).serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<SocketAddr, D::Error> {
+        if deserializer.is_human_readable() {
+            return SocketAddr::deserialize(deserializer);
+        }
+        let (ip, port, scope) = <(IpAddr, u16, u32)>::deserialize(deserializer)?;
+        Ok(match ip {
+            IpAddr::V4(_) => SocketAddr::new(ip, port),
+            IpAddr::V6(v6) => SocketAddrV6::new(v6, port, 0, scope).into(),
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -148,3 +148,38 @@ fn every_reason_round_trips() {
         assert_eq!(packet.encode(), [byte]);
     }
 }
+
+/// A recording holds inputs, commands with packets among them, in a format that knows no names; JSON shows them to people.
+#[test]
+fn packets_and_inputs_round_trip_in_formats_for_people_and_for_machines() {
+    let peer = PeerId([7; 32]);
+    let packets = [
+        Packet::message("hello"),
+        Packet::misc_data(vec![0, 255]),
+        Packet::Identity(IdentityPacket { label: "a".into(), note: String::new() }),
+        Packet::Disconnect(DisconnectPacket { reason: DisconnectReason::Idle }),
+        Packet::PeerGroup(PeerGroupPacket::default()),
+        Packet::TrustStep(TrustStepPacket { message: vec![1, 2].into() }),
+    ];
+    for packet in packets {
+        let text = serde_json::to_string(&packet).unwrap();
+        assert!(text.contains("\"type\":"), "{text}");
+        assert_eq!(serde_json::from_str::<Packet>(&text).unwrap(), packet);
+        let input = Input::Command(Command::Send { peer, packet });
+        let bytes = postcard::to_allocvec(&input).unwrap();
+        assert_eq!(postcard::from_bytes::<Input>(&bytes).unwrap(), input);
+    }
+    let prefix = "192.0.2.0/24".parse().unwrap();
+    let from = "[fe80::1%7]:8001".parse().unwrap();
+    let inputs = [
+        Input::Command(Command::Block(BlockTarget::Prefix(prefix))),
+        Input::Datagram { from, bytes: vec![1] },
+        Input::Command(Command::Connect { to: from, expect: None }),
+    ];
+    for input in inputs {
+        let bytes = postcard::to_allocvec(&input).unwrap();
+        assert_eq!(postcard::from_bytes::<Input>(&bytes).unwrap(), input, "scopes included");
+        let text = serde_json::to_string(&input).unwrap();
+        assert_eq!(serde_json::from_str::<Input>(&text).unwrap(), input, "{text}");
+    }
+}

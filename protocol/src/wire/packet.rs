@@ -4,7 +4,8 @@ use super::address::PeerRecord;
 use super::codec::{Malformed, Reader, put_prefixed, put_varint};
 use alloc::{string::String, vec::Vec};
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The type of a packet, as the gate table and handlers see it.
 #[doc(alias = "PacketType")]
@@ -131,7 +132,7 @@ impl DisconnectReason {
 /// A packet: what the application and its handlers see. Every packet speaks only for the channel it came on.
 #[doc(alias = "NetworkPacket")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "type")]
+#[serde(rename_all = "snake_case", tag = "type", remote = "Self")]
 pub enum Packet {
     /// How a peer describes itself.
     Identity(IdentityPacket),
@@ -220,6 +221,28 @@ pub struct TrustStepPacket {
 impl TrustStepPacket {
     /// The longest message: it goes whole, in one record.
     pub const MESSAGE_BYTES_MAX: usize = 16_381;
+}
+
+/// In a format for people (JSON) a packet is an object with its type among its fields; in any other one, which may know no
+/// names, it is its kind and its body as they are on the wire.
+impl Serialize for Packet {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            return Self::serialize(self, serializer);
+        }
+        (self.kind().to_wire(), Bytes::from(self.encode())).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Packet {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            return Self::deserialize(deserializer);
+        }
+        let (kind, body) = <(u8, Bytes)>::deserialize(deserializer)?;
+        let kind = PacketKind::from_wire(kind).ok_or_else(|| D::Error::custom("packet kind"))?;
+        Self::decode(kind, &body).map_err(|malformed| D::Error::custom(malformed.0))
+    }
 }
 
 impl Packet {

@@ -7,16 +7,16 @@
 //!
 //! | Module | Its targets |
 //! |---|---|
-//! | [`decoders`] | formats of the wire |
-//! | [`texts`] | what people write |
-//! | [`noise`] | the Noise handshake by itself |
-//! | [`streams`] | a node and strangers |
-//! | [`channels`] | a node and a peer that proves who it is and says anything at all, by the [`speaker`] |
-//! | [`lan`] | a node and beacons |
-//! | [`recorded`] | a node and arbitrary inputs |
-//! | [`pair`] | two nodes, what happens to the bytes between them, and a model of both |
+//! | `decoders` | formats of the wire |
+//! | `texts` | what people write |
+//! | `noise` | the Noise handshake by itself |
+//! | `streams` | a node and strangers |
+//! | `channels` | a node and a peer that proves who it is and says anything at all, by the `speaker` |
+//! | `lan` | a node and beacons |
+//! | `recorded` | a node and arbitrary inputs |
+//! | `pair` | two nodes, what happens to the bytes between them, and a model of both |
 //!
-//! [`script`] turns bytes into choices, [`watch`] holds a node's outputs against the contract, [`seeds`] makes the first
+//! `script` turns bytes into choices, `watch` holds a node's outputs against the contract, `seeds` makes the first
 //! corpora from real encodings.
 
 mod channels;

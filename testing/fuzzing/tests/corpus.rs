@@ -4,6 +4,7 @@ use p2pnet_fuzzing::{TARGETS, Target, seeds};
 use p2pnet_inputs::heap::Counting;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 #[global_allocator]
 static HEAP: Counting = Counting;
@@ -31,9 +32,16 @@ impl Drop for OnPanic {
     }
 }
 
-// One test, so that the heap is measured for one target at a time.
+/// The heap is the whole program's, so only one test at a time may use it.
+static HEAP_IN_USE: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    HEAP_IN_USE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 #[test]
 fn every_file_of_every_corpus_passes_its_target() {
+    let _alone = alone();
     let mut bytes_all = 0;
     for target in TARGETS {
         let corpus = fuzz().join("corpus").join(target.name);
@@ -55,6 +63,7 @@ fn every_file_of_every_corpus_passes_its_target() {
 
 #[test]
 fn each_target_has_a_program_and_a_corpus_and_nothing_else_has() {
+    let _alone = alone();
     let targets: BTreeSet<String> = TARGETS.iter().map(|target| target.name.into()).collect();
     assert_eq!(targets.len(), TARGETS.len(), "each name once");
     assert_eq!(names(&fuzz().join("corpus")), targets);
@@ -71,6 +80,7 @@ fn each_target_has_a_program_and_a_corpus_and_nothing_else_has() {
 
 #[test]
 fn the_corpora_hold_the_seeds_as_they_are_today() {
+    let _alone = alone();
     for seed in seeds::all() {
         let path = fuzz().join("corpus").join(seed.target).join(&seed.name);
         let kept = std::fs::read(&path).unwrap_or_default();

@@ -244,25 +244,27 @@ impl<P: Provider> World<P> {
                     self.checks.fail(&self.fabric, Checker::BoundsHold, Some(id), detail);
                 }
             }
-            self.check_view(id);
+            self.check_view(id, false);
         }
     }
 
-    /// What events told must be what the getters show.
-    fn check_view(&mut self, id: HostId) {
+    /// What the getters show must have been told. The end of a channel that another one took the place of is told later than
+    /// it is shown, so what was told must be shown only once there is calm.
+    fn check_view(&mut self, id: HostId, calm: bool) {
         let Some(node) = self.nodes[id as usize].as_deref() else { return };
-        let open = |peer: &PeerId| {
-            let state = node.net.peer(peer).map(|view| view.state);
-            // The end of a channel is told when its stream has ended.
-            matches!(state, Some(PeerState::Open | PeerState::Closing))
-        };
+        let state = |peer: &PeerId| node.net.peer(peer).map(|view| view.state);
+        // The end of a channel is told when its stream has ended.
+        let is_shown =
+            |peer: &PeerId| matches!(state(peer), Some(PeerState::Open | PeerState::Closing));
         let mut told = node.channels.values().map(|channel| &channel.peer);
-        let unshown = told.find(|peer| !open(peer));
+        let unshown = told.find(|peer| calm && !is_shown(peer));
         let open = node.net.open_peers();
-        let untold =
-            open.iter().map(|view| &view.peer).find(|peer| node.channel_to(peer).is_none());
-        if let Some(peer) = unshown.or(untold) {
-            let detail = format!("the channel to {} was told or is shown, not both", peer.short());
+        let untold = open.iter().map(|view| &view.peer);
+        let untold = untold.into_iter().find(|peer| node.channel_to(peer).is_none());
+        let wrong = unshown.map(|peer| (peer, "told")).or(untold.map(|peer| (peer, "not told")));
+        if let Some((peer, told)) = wrong {
+            let shown = state(peer);
+            let detail = format!("the channel to {} was {told}, and is {shown:?}", peer.short());
             self.checks.fail(&self.fabric, Checker::BoundsHold, Some(id), detail);
         }
     }
@@ -273,6 +275,7 @@ impl<P: Provider> World<P> {
         let mut groups: Vec<usize> = (0..count).collect();
         for host in 0..count {
             let id = host as HostId;
+            self.check_view(id, true);
             let Some(node) = self.nodes[host].as_deref() else {
                 let detail = "it isn't running".to_owned();
                 self.checks.fail(&self.fabric, Checker::AllConverge, Some(id), detail);
@@ -289,7 +292,7 @@ impl<P: Provider> World<P> {
                 let Some(other) = self.ids.get(peer).map(|other| *other as usize) else { continue };
                 join(&mut groups, host, other);
                 let back = self.nodes[other].as_deref().zip(self.fabric.host(id).id);
-                if !back.is_some_and(|(other, own)| other.channel_to(&own).is_some()) {
+                if back.is_none_or(|(other, own)| other.channel_to(&own).is_none()) {
                     one_sided.push(other);
                 }
             }
