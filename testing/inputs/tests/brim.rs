@@ -1,0 +1,276 @@
+//! The memory ledger: a node that is full to the brim takes no more than `Limits::total_bytes_max` says, and the formula
+//! is not so loose that it says nothing.
+
+use p2pnet_crypto::SimulatedCrypto;
+use p2pnet_protocol::{
+    BlockTarget, Config, ConnId, Duration, Event, Input, Instant, Interface, InterfaceAddress,
+    IpPrefix, Limits, ListenerId, Output, Packet, PeerId, PeerNetwork, PureMessagePacket, Received,
+    RoutineChange, Seed, SendError,
+};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicIsize, Ordering::Relaxed};
+
+/// What the node under test holds: counted while it, and not the world around it, has the processor.
+static HELD: AtomicIsize = AtomicIsize::new(0);
+
+thread_local! {
+    static CHARGED: Cell<bool> = const { Cell::new(false) };
+}
+
+struct Charging;
+
+fn charge(bytes: isize) {
+    if CHARGED.with(Cell::get) {
+        HELD.fetch_add(bytes, Relaxed);
+    }
+}
+
+// SAFETY: every call goes to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Charging {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        charge(layout.size() as isize);
+        // SAFETY: as promised by the caller.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        charge(-(layout.size() as isize));
+        // SAFETY: as promised by the caller.
+        unsafe { System.dealloc(block, layout) }
+    }
+}
+
+#[global_allocator]
+static HEAP: Charging = Charging;
+
+/// Runs something on the node under test's account.
+fn charged<T>(work: impl FnOnce() -> T) -> T {
+    CHARGED.with(|charged| charged.set(true));
+    let done = work();
+    CHARGED.with(|charged| charged.set(false));
+    done
+}
+
+type Node = PeerNetwork<SimulatedCrypto>;
+
+fn node(n: u64, limits: Limits) -> Node {
+    let mut config = Config { limits, ..Config::default() };
+    // Everybody may send everything, and nobody dials by itself.
+    config.policies.incoming.trust_authenticated = true;
+    config.lan.connect = false;
+    let seed = Seed::from_u64(n);
+    Node::new(config, &seed.0, seed, SimulatedCrypto::new(seed), Instant::ZERO).unwrap()
+}
+
+fn address(n: u64) -> Ipv4Addr {
+    Ipv4Addr::from_bits(0x0a00_0001 + (u32::try_from(n).unwrap() << 8))
+}
+
+fn interface(n: u64) -> Interface {
+    let address = IpAddr::V4(address(n));
+    let broadcast = Some(Ipv4Addr::new(10, 255, 255, 255));
+    let prefix = IpPrefix::new(address, 8).unwrap();
+    let addresses = vec![InterfaceAddress { prefix, address, broadcast }];
+    Interface { index: 2, name: "eth0".into(), loopback: false, multicast: false, addresses }
+}
+
+/// The node under test, its peers, and what its application keeps.
+struct Brim {
+    now: Instant,
+    node: Node,
+    peers: Vec<(Node, ConnId, ConnId)>,
+    /// What each peer has written and the node has not read.
+    unread: Vec<Vec<u8>>,
+    kept: Vec<Received>,
+}
+
+impl Brim {
+    fn new(limits: Limits) -> Self {
+        let now = Instant::ZERO;
+        let mut node = charged(|| node(0, limits));
+        charged(|| {
+            node.handle(now, Input::Listening { listener: ListenerId(1), at: to_node() });
+            node.handle(now, Input::Interfaces(vec![interface(0)]));
+        });
+        Self { now, node, peers: Vec::new(), unread: Vec::new(), kept: Vec::new() }
+    }
+
+    /// Drains the node; its application keeps all that it hears.
+    fn drain(&mut self) {
+        while let Some(output) = charged(|| self.node.poll_output()) {
+            if let Output::Event(Event::Received(received)) = output {
+                self.kept.push(received);
+            } else {
+                charged(|| drop(output));
+            }
+        }
+    }
+
+    /// Carries what both sides of a connection have to say, until both are silent or the node reads no more.
+    fn carry(&mut self, at: usize, answers: bool) {
+        let now = self.now;
+        loop {
+            let (peer, theirs, ours) = &mut self.peers[at];
+            let unread = &mut self.unread[at];
+            let mut moved = false;
+            while unread.len() < 4096
+                && let Some(bytes) = peer.poll_write(*theirs, 4096)
+            {
+                unread.extend_from_slice(&bytes);
+            }
+            let window = self.node.read_window(*ours).min(unread.len());
+            if window > 0 {
+                moved = true;
+                let mut bytes: Vec<u8> = unread.drain(..window).collect();
+                charged(|| self.node.handle_stream(now, *ours, &mut bytes));
+            }
+            while answers && let Some(bytes) = charged(|| self.node.poll_write(*ours, 4096)) {
+                moved = true;
+                peer.handle_stream(now, *theirs, &mut bytes.to_vec());
+                charged(|| drop(bytes));
+            }
+            while peer.poll_output().is_some() {}
+            self.drain();
+            if !moved {
+                return;
+            }
+        }
+    }
+
+    fn connect(&mut self, n: u64, limits: Limits) {
+        let now = self.now;
+        let mut peer = node(n, limits);
+        peer.connect(now, to_node(), None).unwrap();
+        let theirs = std::iter::from_fn(|| peer.poll_output()).find_map(|output| match output {
+            Output::Connect { conn, .. } => Some(conn),
+            _ => None,
+        });
+        let theirs = theirs.unwrap();
+        let from = SocketAddr::from((address(n), 30_000));
+        let ours = charged(|| self.node.handle_incoming(now, ListenerId(1), from)).unwrap();
+        peer.handle_connected(now, theirs, from);
+        self.peers.push((peer, theirs, ours));
+        self.unread.push(Vec::new());
+        let at = self.peers.len() - 1;
+        self.carry(at, true);
+        // Both know each other now, and have settled how far they trust.
+        self.now = now + Duration::from_millis(1);
+    }
+
+    /// A peer says all that the node's windows and events let it say: data until its window is full, some hundred small
+    /// packets, one to a record, so that each costs an event, and messages for the rest.
+    fn hear_all_from(&mut self, at: usize, packet_bytes: usize, events_max: u32) {
+        let message =
+            |bytes| Packet::PureMessage(PureMessagePacket { message: vec![1; bytes].into() });
+        let data = Packet::misc_data(vec![2; packet_bytes - 64]);
+        for _ in 0..64 {
+            self.hear(at, &data);
+        }
+        for _ in 0..events_max - 64 {
+            self.hear(at, &message(1));
+        }
+        for _ in 0..64 {
+            self.hear(at, &message(packet_bytes - 64));
+        }
+    }
+
+    fn hear(&mut self, at: usize, packet: &Packet) {
+        let id = self.node.id();
+        // A full queue on the peer's side is what a full window comes to.
+        let _full = self.peers[at].0.send(self.now, &id, packet);
+        self.carry(at, false);
+    }
+
+    /// The node wants to say all that its queue takes.
+    fn say_all_to(&mut self, at: usize, packet_bytes: usize) {
+        let peer = self.peers[at].0.id();
+        for bytes in [packet_bytes - 64, 1] {
+            let packet = Packet::PureMessage(PureMessagePacket { message: vec![3; bytes].into() });
+            let now = self.now;
+            while charged(|| self.node.send(now, &peer, &packet)) != Err(SendError::QueueFull) {}
+        }
+        let data = vec![4; Limits::CHANNEL_DATA_BYTES_MAX];
+        charged(|| self.node.set_channel_data(self.now, &peer, &data)).unwrap();
+    }
+
+    /// Lists and routines as long as they may be.
+    fn fill_lists(&mut self, limits: &Limits) {
+        let (now, node) = (self.now, &mut self.node);
+        let id = |n: u32| {
+            let mut id = [9; 32];
+            id[..4].copy_from_slice(&n.to_be_bytes());
+            PeerId(id)
+        };
+        charged(|| {
+            for n in 0..limits.blocked_max {
+                node.block(now, BlockTarget::Peer(id(n))).unwrap();
+            }
+            for n in 0..limits.listed_max {
+                node.trust(now, id(1 << 20 | n)).unwrap();
+            }
+            for n in 0.. {
+                let (interval, jitter_percent) = (Duration::from_secs(60), 10);
+                let change = RoutineChange::Add { interval, jitter_percent };
+                if node.routine(now, &format!("a routine of the application, {n}"), change).is_err()
+                {
+                    break;
+                }
+            }
+        });
+    }
+
+    /// Beacons of more hosts than the node remembers.
+    fn hear_beacons(&mut self, limits: &Limits) {
+        for n in 1000..1000 + u64::from(limits.known_peers_max) + 50 {
+            let mut other = node(n, *limits);
+            let at = SocketAddr::from((address(n), 4000));
+            other.handle(self.now, Input::Listening { listener: ListenerId(1), at });
+            other.handle(self.now, Input::Interfaces(vec![interface(n)]));
+            let due = other.poll_timeout().map_or(self.now, |due| due.at);
+            while other.poll_output().is_some() {}
+            let due = other.poll_timeout().map_or(due, |due| due.at);
+            other.handle_timeout(due);
+            let beacon =
+                std::iter::from_fn(|| other.poll_output()).find_map(|output| match output {
+                    Output::Datagram(transmit) => Some(transmit),
+                    _ => None,
+                });
+            let Some(beacon) = beacon else { continue };
+            let from = SocketAddr::from((address(n), beacon.to.port()));
+            charged(|| self.node.handle_datagram(self.now, from, &beacon.contents));
+            self.now = self.now + Duration::from_millis(40);
+            self.drain();
+        }
+    }
+}
+
+fn to_node() -> SocketAddr {
+    SocketAddr::from((address(0), 4000))
+}
+
+#[test]
+fn a_node_full_to_the_brim_holds_what_the_formula_says() {
+    let limits = Limits { packets_per_second_max: 0, ..Limits::small() };
+    let packet_bytes = limits.packet_bytes_max as usize;
+    let mut brim = Brim::new(limits);
+    brim.hear_beacons(&limits);
+    for n in 1..=u64::from(limits.connections_max) {
+        brim.connect(n, limits);
+    }
+    brim.fill_lists(&limits);
+    for at in 0..brim.peers.len() {
+        brim.hear_all_from(at, packet_bytes, limits.unread_events_max);
+        brim.say_all_to(at, packet_bytes);
+    }
+    let (held, most) = (HELD.load(Relaxed) as u64, limits.total_bytes_max());
+    println!("{held} bytes held, {most} by the formula, {} events unread", brim.kept.len());
+    // A ledger that counts an empty node proves nothing.
+    assert_eq!(brim.node.open_peers().len(), limits.connections_max as usize);
+    assert!(brim.node.peers().len() >= limits.known_peers_max as usize / 2);
+    assert!(brim.kept.len() >= 100 * brim.peers.len());
+    assert!(held <= most, "{held} bytes are over the {most} that the formula allows");
+    // Control packets, assemblies and records cut in two can't all be full at the same time as everything else.
+    assert!(most <= 6 * held, "{most} bytes by the formula, and a full node holds {held}");
+}
