@@ -52,21 +52,23 @@ impl<W: Write> Out<W> {
     }
 }
 
+/// An output that fails every write in one way.
+#[cfg(test)]
+pub(crate) struct Broken(pub(crate) io::ErrorKind);
+
+#[cfg(test)]
+impl Write for Broken {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(self.0.into())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Fails every write in one way.
-    struct Broken(io::ErrorKind);
-
-    impl Write for Broken {
-        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-            Err(self.0.into())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
 
     #[test]
     fn a_reader_may_leave_and_a_full_disk_is_told() {

@@ -136,19 +136,8 @@ impl<W: Write> Printer<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::out::Broken;
     use p2pnet_inspect::{Summary, Timestamp, What};
-
-    /// Fails every write in one way.
-    struct Broken(io::ErrorKind);
-
-    impl Write for Broken {
-        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-            Err(self.0.into())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
 
     fn told_to(kind: io::ErrorKind) -> (bool, Result<(), Failure>) {
         let palette = Palette::PLAIN;

@@ -238,7 +238,7 @@ impl Checks {
     }
 }
 
-/// Which of a hundred groups a host is looked at with.
+/// Which of ten groups a host is looked at with.
 pub(crate) const fn turn_of(host: HostId) -> u64 {
     mix(1, host as u64) % 10
 }
