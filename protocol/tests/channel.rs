@@ -148,6 +148,23 @@ fn a_cut_is_noticed_and_repaired() {
 }
 
 #[test]
+fn bytes_of_a_record_that_never_ends_are_no_sign_of_life() {
+    let mut world = World::pair();
+    world.join(0, 1);
+    world.cut = true;
+    let conn = world.nodes[1].open_peers()[0].conn.unwrap();
+    // The head of the longest record, and then a byte of it in each second.
+    world.nodes[1].handle_stream(world.now, conn, &mut [0x40, 0x00]);
+    let silent =
+        |event: &Event| matches!(event, Event::PeerClosed { reason: CloseReason::Silent, .. });
+    for _ in 0..25 {
+        world.nodes[1].handle_stream(world.now, conn, &mut [0x5a]);
+        world.pass(Duration::from_secs(1));
+    }
+    assert_eq!(world.saw(1, silent), 1);
+}
+
+#[test]
 fn an_idle_channel_stays_and_says_little() {
     let mut world = World::pair();
     world.join(0, 1);

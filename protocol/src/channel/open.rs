@@ -89,6 +89,7 @@ pub(crate) struct Channel {
     pub(crate) counts: Counts,
     /// Frames received, whatever became of them.
     pub(crate) frames_received: u64,
+    /// When the last whole, authentic record came. Bytes of one that never ends are no sign of life.
     pub(crate) last_heard: Instant,
     pub(crate) last_payload: Instant,
     pub(crate) round_trip: Option<Duration>,
@@ -355,7 +356,6 @@ impl Channel {
         out: &mut Heard,
     ) -> Result<usize, Violation> {
         let before = bytes.len();
-        self.last_heard = now;
         while !bytes.is_empty() {
             if self.parted {
                 bytes = &mut [];
@@ -402,6 +402,7 @@ impl Channel {
     ) -> Result<(), Violation> {
         let body = record.get_mut(HEADER_BYTES..).unwrap_or_default();
         let plain = self.open.open(crypto, ciphers, body).map_err(|_| Violation::BadTag)?;
+        self.last_heard = now;
         let plain = &*plain;
         let mut from = Reader::new(plain);
         let mut run = Run::default();

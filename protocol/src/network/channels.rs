@@ -355,9 +355,11 @@ impl<C: Crypto> PeerNetwork<C> {
         let Some(link) = self.link_mut(conn) else { return };
         link.channel.trim();
         link.held.trim();
-        // While we don't read, silence means nothing.
-        let deaf = link.read_window(&limits) == 0;
-        let silent = if deaf { Duration::ZERO } else { now.since(link.channel.last_heard) };
+        // While we don't read, silence means nothing; it counts anew from then on.
+        if link.read_window(&limits) == 0 {
+            link.deaf = now;
+        }
+        let silent = now.since(link.channel.last_heard.max(link.deaf));
         if silent >= timing.silence_timeout {
             link.reason.get_or_insert(CloseReason::Silent);
             return self.drop_connection(conn, CloseCause::TimedOut, true);

@@ -70,6 +70,8 @@ pub(crate) struct Link {
     pub(crate) refused: Refused,
     pub(crate) acquaintance: Acquaintance,
     pub(crate) rate: Rate,
+    /// When this was last found not to be read.
+    pub(crate) deaf: Instant,
     /// Received and not given back.
     pub(crate) held: Held,
     /// The application's own.
@@ -148,6 +150,7 @@ impl Link {
             held: Held::default(),
             data: Box::default(),
             rate: Rate { at: now, ..Rate::default() },
+            deaf: now,
         }
     }
 

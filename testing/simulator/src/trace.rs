@@ -205,6 +205,9 @@ pub fn replay(path: &Path, mut show: impl FnMut(Shown<'_>)) -> Result<Replayed, 
             CryptoKind::Real => life::<Real>(&mut from, &head, &mut done, &mut hash, &mut show)?,
         }
     }
+    if done.lives == 0 {
+        return Err(from.malformed("it is empty"));
+    }
     done.trace_hash = hash.finish();
     Ok(done)
 }
@@ -275,12 +278,13 @@ impl Reader {
 
     /// The head of the next life; `None` at the end of the file.
     fn head(&mut self) -> Result<Option<Head>, TraceError> {
-        let mut mark = [0; 4];
-        match self.file.read_exact(&mut mark) {
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
-            Err(error) => return Err(self.io(error)),
-            Ok(()) if mark == [0; 4] => {}
-            Ok(()) => return Err(self.malformed("a life doesn't begin where one should")),
+        let mut mark = Vec::new();
+        (&mut self.file).take(4).read_to_end(&mut mark).map_err(|error| self.io(error))?;
+        if mark.is_empty() {
+            return Ok(None);
+        }
+        if mark != [0; 4] {
+            return Err(self.malformed("a life doesn't begin where one should"));
         }
         let mut line = Vec::new();
         let most = u64::from(INPUT_BYTES_MAX);

@@ -82,7 +82,7 @@ fn a_recorded_node_goes_the_same_way_again() {
     assert_eq!(lives, replayed.lives);
     // A recording that was cut or is something else is told as such.
     let whole = std::fs::read(&file).unwrap();
-    for wrong in [&whole[..whole.len() - 3], b"something else", &whole[1..]] {
+    for wrong in [&whole[..whole.len() - 3], b"something else", &whole[1..], b"", b"abc"] {
         std::fs::write(&file, wrong).unwrap();
         let error = replay(&file, |_| {}).unwrap_err().to_string();
         assert!(error.contains("is no whole recording"), "{error}");
