@@ -13,6 +13,8 @@ mod door;
 mod held;
 mod inputs;
 mod outputs;
+mod payload;
+mod tasks;
 mod views;
 
 pub use views::{ChannelStats, PeerState, PeerView, RoutineView, Stats};

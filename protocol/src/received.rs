@@ -4,7 +4,7 @@ use crate::channel::frame::Frame;
 use crate::config::Lane;
 use crate::id::{ConnId, PeerId};
 use crate::wire::codec::Reader;
-use crate::wire::packet::{Packet, PacketKind};
+use crate::wire::packet::{DataPayloadFormat, Packet, PacketKind};
 use bytes::{Buf as _, Bytes};
 
 /// Packets of one kind from one peer, in order. Iterate to take them.
@@ -83,6 +83,37 @@ impl Received {
         bodies.chain(whole).filter_map(move |body| body.get(skipped?..))
     }
 
+    /// The format of the packets, if they are data transmissions and all have one and the same.
+    pub(crate) fn format(&self) -> Option<DataPayloadFormat> {
+        let (frames, whole) = match &self.packets {
+            Packets::Frames(frames) => (&frames[..], None),
+            Packets::Whole(body) => (&[][..], body.as_deref()),
+        };
+        let mut from = Reader::new(frames);
+        let bodies = core::iter::from_fn(move || Some(Frame::next(&mut from).ok()??.body));
+        let mut formats = bodies.chain(whole).map(|body| body.first());
+        let first = formats.next()??;
+        let same =
+            self.kind == PacketKind::DataTransmission && formats.all(|other| other == Some(first));
+        same.then(|| DataPayloadFormat::from_wire(*first)).flatten()
+    }
+
+    /// The same packets, each by itself, with what it counts for.
+    pub(crate) fn apart(self) -> impl Iterator<Item = Self> {
+        let Self { peer, conn, kind, lane, bytes, packets } = self;
+        let (mut frames, mut whole) = match packets {
+            Packets::Frames(frames) => (frames, None),
+            Packets::Whole(body) => (Bytes::new(), Some(Packets::Whole(body))),
+        };
+        core::iter::from_fn(move || {
+            if let Some(packets) = whole.take() {
+                return Some(Self { peer, conn, kind, lane, bytes, packets });
+            }
+            let frame = Frame::next(&mut Reader::new(&frames)).ok()??.bytes;
+            Some(Self::frames(peer, conn, kind, lane, frames.split_to(frame)))
+        })
+    }
+
     fn next_body(&mut self) -> Option<Bytes> {
         let frames = match &mut self.packets {
             Packets::Whole(body) => return body.take(),
@@ -124,6 +155,31 @@ mod tests {
         assert_eq!(looked_at, [&b"one"[..], b"", b"three"]);
         let texts: Vec<_> = batch.map(|packet| packet.payload().cloned().unwrap()).collect();
         assert_eq!(texts, [&b"one"[..], b"", b"three"]);
+    }
+
+    #[test]
+    fn a_batch_comes_apart_into_packets_that_count_for_as_much() {
+        let task = Packet::DataTransmission(crate::DataTransmissionPacket {
+            format: DataPayloadFormat::Task,
+            payload: Bytes::from_static(b"do"),
+        });
+        let mut run = Vec::new();
+        for packet in [&Packet::misc_data("data"), &task] {
+            put_frame(&mut run, packet.kind().to_wire(), &packet.encode());
+        }
+        let (peer, conn, kind) = (PeerId([1; 32]), ConnId(1), PacketKind::DataTransmission);
+        let whole = run.len();
+        let batch = Received::frames(peer, conn, kind, Lane::Bulk, run.into());
+        assert_eq!(batch.format(), None, "there are two");
+        let mut parts: Vec<_> = batch.apart().collect();
+        let formats: Vec<_> = parts.iter().map(Received::format).collect();
+        assert_eq!(formats, [Some(DataPayloadFormat::MiscData), Some(DataPayloadFormat::Task)]);
+        assert_eq!(parts.iter().map(|part| part.bytes as usize).sum::<usize>(), whole);
+        assert_eq!(parts[1].next(), Some(task.clone()));
+        let long = Received::whole(peer, conn, kind, Lane::Bulk, 9, task.encode().into());
+        assert_eq!(long.format(), Some(DataPayloadFormat::Task));
+        let mut parts: Vec<_> = long.apart().collect();
+        assert_eq!((parts.len(), parts[0].bytes, parts[0].next()), (1, 9, Some(task)));
     }
 
     #[test]

@@ -62,12 +62,7 @@ impl<C: Crypto> PeerNetwork<C> {
             ChannelEffect::Identity(_) if replaced(PacketKind::Identity) => {}
             ChannelEffect::PeerGroup(_) if replaced(PacketKind::PeerGroup) => {}
             ChannelEffect::Opened(open) => self.on_opened(conn, open),
-            ChannelEffect::Received(received) => {
-                if let Some(link) = self.link_mut(conn) {
-                    link.held.on_received(received.lane, received.bytes);
-                }
-                self.cx.tell(Event::Received(received));
-            }
+            ChannelEffect::Received(received) => self.on_received(received),
             ChannelEffect::Refused { kind, count } => self.on_refused(conn, kind, count),
             ChannelEffect::Identity(identity) => self.on_identity(conn, identity),
             ChannelEffect::PeerGroup(group) => {

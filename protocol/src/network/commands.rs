@@ -2,6 +2,7 @@
 
 use super::PeerNetwork;
 use super::connection::{Link, Phase, Stage};
+use super::held::Held;
 use crate::channel::queue::MessageBatch;
 use crate::config::Trust;
 use crate::crypto::Crypto;
@@ -512,14 +513,6 @@ impl<C: Crypto> PeerNetwork<C> {
     /// The application is done with so many payload bytes of a [`Received`](crate::Received).
     pub fn consumed(&mut self, now: Instant, conn: ConnId, lane: crate::config::Lane, bytes: u32) {
         self.cx.at(now);
-        let limits = self.cx.limits;
-        let Some(link) = self.link_mut(conn) else { return };
-        let before = link.read_window(&limits);
-        link.channel.consumed(lane, bytes);
-        link.held.on_consumed(lane, bytes);
-        if before == 0 && link.read_window(&limits) > 0 {
-            self.cx.push(Output::ReadReady(conn));
-        }
-        self.announce_write(conn);
+        self.give_back(conn, lane, bytes, Held::on_consumed);
     }
 }

@@ -75,6 +75,25 @@ pub enum DataPayloadFormat {
     MiscData,
 }
 
+impl DataPayloadFormat {
+    pub(crate) const fn to_wire(self) -> u8 {
+        match self {
+            Self::File => 0,
+            Self::Task => 1,
+            Self::MiscData => 2,
+        }
+    }
+
+    pub(crate) const fn from_wire(byte: u8) -> Option<Self> {
+        Some(match byte {
+            0 => Self::File,
+            1 => Self::Task,
+            2 => Self::MiscData,
+            _ => return None,
+        })
+    }
+}
+
 /// Why a channel is ended, as told to the other side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -287,11 +306,7 @@ impl Packet {
                     peer.encode(out);
                 }
             }
-            Self::DataTransmission(packet) => out.push(match packet.format {
-                DataPayloadFormat::File => 0,
-                DataPayloadFormat::Task => 1,
-                DataPayloadFormat::MiscData => 2,
-            }),
+            Self::DataTransmission(packet) => out.push(packet.format.to_wire()),
             Self::PureMessage(_) | Self::TrustStep(_) => {}
         }
     }
@@ -369,12 +384,8 @@ impl Packet {
                 Self::PeerGroup(PeerGroupPacket { peers })
             }
             PacketKind::DataTransmission => {
-                let format = match from.u8("payload format")? {
-                    0 => DataPayloadFormat::File,
-                    1 => DataPayloadFormat::Task,
-                    2 => DataPayloadFormat::MiscData,
-                    _ => return Err(Malformed("payload format")),
-                };
+                let format = DataPayloadFormat::from_wire(from.u8("payload format")?)
+                    .ok_or(Malformed("payload format"))?;
                 Self::DataTransmission(DataTransmissionPacket { format, payload: body.slice(1..) })
             }
             PacketKind::PureMessage => {
