@@ -8,7 +8,7 @@ use crate::config::Trust;
 use crate::crypto::Crypto;
 use crate::error::{CloseReason, CommandError, DialError, SendError};
 use crate::id::{ConnId, PeerId};
-use crate::io::{BlockTarget, Event, Output, RoutineChange, TrustChange};
+use crate::io::{BlockTarget, Event, RoutineChange, TrustChange};
 use crate::limits::Limits;
 use crate::net::canonical;
 use crate::time::Instant;
