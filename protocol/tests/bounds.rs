@@ -98,6 +98,34 @@ fn a_flood_is_slowed_to_its_rate_and_nobody_else() {
 }
 
 #[test]
+fn a_stream_that_was_told_to_close_is_not_told_to_go_on() {
+    let mut config = quiet();
+    config.limits.packets_per_second_max = 100;
+    let mut world = World::new(vec![config]);
+    world.patient = true;
+    ready(&mut world, &quiet(), 1);
+    let (hub, guest) = (world.id(0), world.id(1));
+    for n in 0..250 {
+        world.nodes[1].send(world.now, &hub, &Packet::message(format!("{n}"))).unwrap();
+    }
+    world.settle();
+    let node = &mut world.nodes[0];
+    let conn = node.open_peers()[0].conn.unwrap();
+    assert_eq!(node.read_window(conn), 0, "too fast");
+    node.disconnect(world.now, &guest, DisconnectReason::Requested).unwrap();
+    while node.poll_write(conn, 1 << 14).is_some() {}
+    let told: Vec<_> = std::iter::from_fn(|| node.poll_output()).collect();
+    assert!(told.contains(&Output::Close(conn)));
+    // The pause would be over, and the application gives back what it had.
+    for after in [1, 2, 4] {
+        let now = world.now + Duration::from_secs(after);
+        node.handle_timeout(now);
+        node.consumed(now, conn, Lane::Message, 100_000);
+        assert_eq!(drain(node), []);
+    }
+}
+
+#[test]
 fn packets_that_come_one_by_one_stop_the_reading_before_they_cost_more_than_their_bytes() {
     let mut config = quiet();
     config.limits.unread_events_max = 64;

@@ -392,7 +392,7 @@ impl<C: Crypto> PeerNetwork<C> {
     pub(super) fn on_resume(&mut self, conn: ConnId) {
         if let Some(link) = self.link_mut(conn) {
             link.rate.paused = false;
-            self.cx.push(Output::ReadReady(conn));
+            self.resume_reading(conn);
         }
     }
 

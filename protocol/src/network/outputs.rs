@@ -32,6 +32,13 @@ impl<C: Crypto> PeerNetwork<C> {
         None
     }
 
+    /// Tells the adapter that a stream may be read again, unless it was told to close: it reads to the end then anyway.
+    pub(super) fn resume_reading(&mut self, conn: ConnId) {
+        if !self.is_ending(conn) {
+            self.cx.push(Output::ReadReady(conn));
+        }
+    }
+
     fn is_ending(&self, conn: ConnId) -> bool {
         self.conns.get(&conn).and_then(|connection| connection.link()).is_some_and(|l| l.close_sent)
     }

@@ -9,7 +9,7 @@ use super::held::Held;
 use crate::config::Lane;
 use crate::crypto::Crypto;
 use crate::id::ConnId;
-use crate::io::{Event, Output};
+use crate::io::Event;
 use crate::received::Received;
 use crate::wire::packet::{DataPayloadFormat, PacketKind};
 
@@ -52,7 +52,7 @@ impl<C: Crypto> PeerNetwork<C> {
         link.channel.consumed(lane, bytes);
         note(&mut link.held, lane, bytes);
         if before == 0 && link.read_window(&limits) > 0 {
-            self.cx.push(Output::ReadReady(conn));
+            self.resume_reading(conn);
         }
         self.announce_write(conn);
     }
