@@ -102,7 +102,9 @@ pub(crate) fn long(arguments: &[String]) -> Result<String, String> {
 
 /// Appends a row to the ledger.
 fn note(target: &str, seconds: u64, ran: &Ran) -> Result<(), String> {
-    let finding = ran.finding.as_deref().unwrap_or("none").replace(['|', '\n'], " ");
+    let here = format!("{}/", root().display());
+    let finding =
+        ran.finding.as_deref().unwrap_or("none").replace(&here, "").replace(['|', '\n'], " ");
     let row = format!(
         "| {} | {} | {target} | {} | {} | {seconds} | {finding} |\n",
         today()?,
