@@ -25,6 +25,10 @@ pub struct Signature(pub [u8; 64]);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PeerId(pub [u8; 32]);
 
+/// The name of a network task: drawn at random by its issuer, who correlates answers by it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TaskId(pub [u8; 16]);
+
 impl PeerId {
     /// The id of the holder of `key`.
     pub fn of(key: &PublicKey) -> Self {
@@ -125,7 +129,7 @@ macro_rules! hex_text {
     )*};
 }
 
-hex_text! { PeerId, 32; PublicKey, 32; Signature, 64; }
+hex_text! { PeerId, 32; PublicKey, 32; Signature, 64; TaskId, 16; }
 
 /// The name that separates networks which share a wire: 1 to 64 bytes of UTF-8 without control characters.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -149,6 +149,24 @@ pub enum Request {
         /// A longer body is an error.
         bytes_max: u32,
     },
+    /// Keep these bytes in place of earlier ones of the same use, so that a crash leaves the one or the other, and answer
+    /// [`Answer::Saved`] once they are safe. Asked only where the configuration says that there is a place for them.
+    Save {
+        /// What they are.
+        keeps: Keeps,
+        /// The bytes.
+        bytes: Bytes,
+    },
+}
+
+/// What the core asks to be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Keeps {
+    /// What was seen of tasks ([`TaskConfig::saved`](crate::task::TaskConfig::saved)).
+    Tasks,
+    /// The data area ([`TaskConfig::saved_data`](crate::task::TaskConfig::saved_data)).
+    Data,
 }
 
 /// The answer to a [`Request`].
@@ -159,6 +177,8 @@ pub enum Answer {
     Body(Vec<u8>),
     /// It could not be had.
     Failed,
+    /// It is safe.
+    Saved,
 }
 
 /// Why a stream ended, as the adapter saw it.

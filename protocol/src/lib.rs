@@ -86,6 +86,7 @@ pub mod peers;
 pub mod received;
 pub mod rng;
 pub mod routine;
+pub mod task;
 pub mod time;
 mod timers;
 pub mod trust;
@@ -95,7 +96,9 @@ pub use channel::MessageBatch;
 pub use config::{Config, IncomingPeerPlacement, LanConfig, Lane, Membership, Timing, Trust};
 pub use crypto::Crypto;
 pub use error::{CloseReason, CommandError, ConfigError, DialError, SendError, Violation};
-pub use id::{ConnId, ListenerId, NetworkName, PeerId, PublicKey, RequestId, Signature};
+pub use id::{
+    ConnId, ListenerId, NetworkName, PeerId, PublicKey, RequestId, Signature, TaskId,
+};
 pub use io::{
     Answer, BlockTarget, CloseCause, Command, Deadline, Direction, DiscoverySource,
     DiscoveryStatus, Event, Input, Output, Request, RoutineChange, Transmit, TrustChange, Why,

@@ -3,6 +3,7 @@
 //! [`Limits::total_bytes_max`] is the most that a node's state and queues can take, whatever its peers do. It counts
 //! the core; an adapter adds one read buffer for the node and the kernel's socket buffers.
 
+use crate::task::NetworkTask;
 use serde::{Deserialize, Serialize};
 
 /// How much a node may take. Start from a preset: [`Limits::small`], [`Limits::default`] or [`Limits::large`].
@@ -51,6 +52,16 @@ pub struct Limits {
     pub beacon_checks_per_second_max: u32,
     /// Outputs that may wait; over it, incoming connections are refused and reading stops.
     pub outputs_max: u32,
+    /// Network tasks under way: as many of others here, of ours there, and kept for peers that are away.
+    pub tasks_max: u32,
+    /// Issuers of tasks that are remembered against replays, besides the authority.
+    pub task_issuers_max: u32,
+    /// Keys in the data area, deleted ones included.
+    pub data_entries_max: u32,
+    /// Bytes of the data area.
+    pub data_bytes_max: u32,
+    /// Labels that the authority gave to identities, and as many blocked ones.
+    pub labels_max: u32,
 }
 
 impl Default for Limits {
@@ -77,6 +88,11 @@ impl Default for Limits {
             packets_per_second_max: 0,
             beacon_checks_per_second_max: 500,
             outputs_max: 65_536,
+            tasks_max: 128,
+            task_issuers_max: 1024,
+            data_entries_max: 4096,
+            data_bytes_max: 1 << 20,
+            labels_max: 4096,
         }
     }
 }
@@ -111,6 +127,11 @@ impl Limits {
             packets_per_second_max: 10_000,
             beacon_checks_per_second_max: 50,
             outputs_max: 1024,
+            tasks_max: 16,
+            task_issuers_max: 64,
+            data_entries_max: 256,
+            data_bytes_max: 64 << 10,
+            labels_max: 256,
         }
     }
 
@@ -129,6 +150,8 @@ impl Limits {
             blocked_max: 65_536,
             unread_events_max: 4096,
             listed_max: 65_536,
+            task_issuers_max: 16_384,
+            labels_max: 65_536,
             ..Self::default()
         }
     }
@@ -217,6 +240,14 @@ impl Limits {
         const ROUTINE_BYTES: u64 = 256;
         const OUTPUT_BYTES: u64 = 256;
         const FIXED_BYTES: u64 = 256 << 10;
+        /// A task of another, one of ours that waits for its answer, and one that waits for its receiver.
+        const TASK_BYTES: u64 = 3 * (NetworkTask::BYTES_MAX as u64 + 1024);
+        /// What was seen of an issuer, and its encoding while it is saved.
+        const ISSUER_BYTES: u64 = 2 * (64 * 24 + 256);
+        /// A key in the data area, beside its bytes, and again in an encoding.
+        const ENTRY_BYTES: u64 = 256;
+        /// A label with an identity, a blocked one, and their encoding.
+        const LABEL_BYTES: u64 = 4 * 256;
         let times = |count: u32, bytes: u64| u64::from(count).saturating_mul(bytes);
         [
             times(self.connections_max, self.connection_bytes_max()),
@@ -226,6 +257,12 @@ impl Limits {
             times(self.listed_max, LISTED_BYTES),
             times(self.routines_max, ROUTINE_BYTES),
             times(self.outputs_max, OUTPUT_BYTES),
+            times(self.tasks_max, TASK_BYTES),
+            times(self.task_issuers_max, ISSUER_BYTES),
+            times(self.data_entries_max, ENTRY_BYTES),
+            // The area, and its encoding while it is saved.
+            u64::from(self.data_bytes_max).saturating_mul(2),
+            times(self.labels_max, LABEL_BYTES),
             // Payload memory that is kept to be used again.
             u64::from(self.bulk_window_bytes),
         ]
