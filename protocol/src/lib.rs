@@ -96,9 +96,7 @@ pub use channel::MessageBatch;
 pub use config::{Config, IncomingPeerPlacement, LanConfig, Lane, Membership, Timing, Trust};
 pub use crypto::Crypto;
 pub use error::{CloseReason, CommandError, ConfigError, DialError, SendError, Violation};
-pub use id::{
-    ConnId, ListenerId, NetworkName, PeerId, PublicKey, RequestId, Signature, TaskId,
-};
+pub use id::{ConnId, ListenerId, NetworkName, PeerId, PublicKey, RequestId, Signature, TaskId};
 pub use io::{
     Answer, BlockTarget, CloseCause, Command, Deadline, Direction, DiscoverySource,
     DiscoveryStatus, Event, Input, Output, Request, RoutineChange, Transmit, TrustChange, Why,

@@ -33,7 +33,7 @@ struct Lever {
     floor: u32,
 }
 
-const LEVERS: [Lever; 9] = [
+const LEVERS: [Lever; 14] = [
     Lever { value: |l| &mut l.bulk_window_bytes, floor: 64 << 10 },
     Lever { value: |l| &mut l.send_queue_bytes_max, floor: 128 << 10 },
     Lever { value: |l| &mut l.unread_events_max, floor: 256 },
@@ -41,6 +41,11 @@ const LEVERS: [Lever; 9] = [
     Lever { value: |l| &mut l.message_window_bytes, floor: 32 << 10 },
     Lever { value: |l| &mut l.known_peers_max, floor: 64 },
     Lever { value: |l| &mut l.outputs_max, floor: 1024 },
+    Lever { value: |l| &mut l.tasks_max, floor: 8 },
+    Lever { value: |l| &mut l.task_issuers_max, floor: 32 },
+    Lever { value: |l| &mut l.data_entries_max, floor: 64 },
+    Lever { value: |l| &mut l.data_bytes_max, floor: 16 << 10 },
+    Lever { value: |l| &mut l.labels_max, floor: 64 },
     Lever { value: |l| &mut l.blocked_max, floor: 64 },
     Lever { value: |l| &mut l.listed_max, floor: 64 },
 ];

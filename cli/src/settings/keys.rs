@@ -248,6 +248,11 @@ static LIMITS: &[Key] = keys! { true;
     "limits.packets_per_second_max" => config.limits.packets_per_second_max, "Frames a second that one peer may send for long, packets and others; 0 sets no bound.";
     "limits.beacon_checks_per_second_max" => config.limits.beacon_checks_per_second_max, "Signatures of beacons checked a second.";
     "limits.outputs_max" => config.limits.outputs_max, "Work that may wait inside the node; over it, reading stops.";
+    "limits.tasks_max" => config.limits.tasks_max, "Network tasks under way: as many of others here, of ours there, and kept for peers that are away.";
+    "limits.task_issuers_max" => config.limits.task_issuers_max, "Issuers of tasks that are remembered against replays, besides the authority.";
+    "limits.data_entries_max" => config.limits.data_entries_max, "Keys in the data area, deleted ones included.";
+    "limits.data_bytes_max" => config.limits.data_bytes_max, "Bytes of the data area.";
+    "limits.labels_max" => config.limits.labels_max, "Labels that the authority gave to identities, and as many blocked ones.";
 };
 
 static LOG: &[Key] = keys! { false;

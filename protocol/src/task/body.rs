@@ -227,9 +227,7 @@ impl TaskBody {
                 let all = (0..count).map(|_| Setting::decode(from));
                 Self::UpdateSettings(all.collect::<Result<_, _>>()?)
             }
-            TaskKind::RequestVerifyHashRecord => {
-                Self::RequestVerifyHashRecord(from.array("hash")?)
-            }
+            TaskKind::RequestVerifyHashRecord => Self::RequestVerifyHashRecord(from.array("hash")?),
             TaskKind::RequestVerifySignature => Self::RequestVerifySignature {
                 key: PublicKey(from.array("key")?),
                 message: Bytes::copy_from_slice(from.prefixed(Self::TEXT_BYTES_MAX, "message")?),
@@ -244,8 +242,8 @@ impl TaskBody {
             TaskKind::Heartbeat => Self::Heartbeat,
             TaskKind::HeartbeatResponse => {
                 let count = read_count(from, Self::TASKS_MAX, "tasks")?;
-                let all =
-                    (0..count).map(|_| from.prefixed(Self::BYTES_MAX, "task").map(Bytes::copy_from_slice));
+                let all = (0..count)
+                    .map(|_| from.prefixed(Self::BYTES_MAX, "task").map(Bytes::copy_from_slice));
                 Self::HeartbeatResponse(all.collect::<Result<_, _>>()?)
             }
             TaskKind::SetLocalIdentifier => Self::SetLocalIdentifier(read_label(from)?),

@@ -291,7 +291,8 @@ impl DataArea {
     }
 
     fn drop_oldest_deletion(&mut self, but: &str) -> bool {
-        let deleted = self.registers.iter().filter(|(key, held)| held.value.is_none() && *key != but);
+        let deleted =
+            self.registers.iter().filter(|(key, held)| held.value.is_none() && *key != but);
         let oldest = deleted.min_by_key(|(_, held)| held.version).map(|(key, _)| key.clone());
         let Some(key) = oldest else { return false };
         self.registers.remove(&key);
@@ -433,7 +434,9 @@ mod tests {
                 here.take(entry);
             }
             for group in here.groups(wanted.iter().map(String::as_str), bytes_max) {
-                group.into_iter().for_each(|entry| drop(there.take(entry)));
+                for entry in group {
+                    there.take(entry);
+                }
             }
             if more {
                 continue;
@@ -469,7 +472,7 @@ mod tests {
         small.put("a", None, A).unwrap();
         small.put("c", Some("3".into()), A).unwrap();
         assert_eq!((small.get("a"), text(&small, "b")), (None, Some("2".into())));
-        let long = Bytes::from(alloc::vec![0; 900]);
+        let long = Bytes::from(alloc::vec![0; 960]);
         assert_eq!(small.put("b", Some(long), A), Err(DataError::Full));
         assert_eq!(text(&small, "b"), Some("2".into()));
         for bad in ["", "a\nb", &"x".repeat(129)] {

@@ -83,11 +83,9 @@ pub enum BadTerms {
 impl fmt::Display for BadTerms {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Window => write!(
-                f,
-                "a task is valid for 1 to {} seconds",
-                NetworkTask::WINDOW_SECS_MAX
-            ),
+            Self::Window => {
+                write!(f, "a task is valid for 1 to {} seconds", NetworkTask::WINDOW_SECS_MAX)
+            }
             Self::AudienceTooWide => f.write_str("this kind of task must be addressed to one peer"),
             Self::Body(malformed) => malformed.fmt(f),
         }

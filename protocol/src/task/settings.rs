@@ -167,7 +167,9 @@ impl core::str::FromStr for Setting {
                 .iter()
                 .find(|(one, _)| *one == value)
                 .map(|(_, placement)| Self::Placement(*placement))
-                .ok_or_else(|| "placement: queue-based, event-based or queue-and-event-based".into()),
+                .ok_or_else(|| {
+                    "placement: queue-based, event-based or queue-and-event-based".into()
+                }),
             "keep_alive_ms" => number().map(Self::KeepAliveMs),
             "packets_per_second_max" => number().map(Self::PacketsPerSecondMax),
             _ => Err("expected accept_inbound, placement, keep_alive_ms or packets_per_second_max"

@@ -159,11 +159,10 @@ impl core::str::FromStr for Requirements {
         let read = |name: &str| {
             Requirement::ALL.into_iter().find(|one| one.name() == name).ok_or(NoSuchRequirement)
         };
-        let bits =
-            text.split('+').map(|name| read(name.trim()).map(Requirement::bit)).try_fold(
-                0,
-                |all, bit| bit.map(|bit| all | bit),
-            );
+        let bits = text
+            .split('+')
+            .map(|name| read(name.trim()).map(Requirement::bit))
+            .try_fold(0, |all, bit| bit.map(|bit| all | bit));
         bits.map(Self)
     }
 }
@@ -304,10 +303,7 @@ mod tests {
         config.read_line("send-message = trusted-peer+must-have-signed-hash").unwrap();
         config.read_line("0x8000=open").unwrap();
         let lines: Vec<_> = config.lines().collect();
-        assert_eq!(
-            lines,
-            ["send-message = trusted-peer + must-have-signed-hash", "0x8000 = open"]
-        );
+        assert_eq!(lines, ["send-message = trusted-peer + must-have-signed-hash", "0x8000 = open"]);
         let mut again = NetworkTaskTrustConfiguration::default();
         lines.iter().for_each(|line| again.read_line(line).unwrap());
         assert_eq!(again, config);
