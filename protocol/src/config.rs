@@ -4,6 +4,7 @@ use crate::error::ConfigError;
 use crate::id::{NetworkName, PeerId, PublicKey};
 use crate::io::BlockTarget;
 use crate::limits::Limits;
+use crate::task::TaskConfig;
 use crate::time::Duration;
 use crate::trust::certificate::Certificate;
 use crate::trust::identifier::{IdentifierLabel, Origin};
@@ -113,6 +114,8 @@ pub struct Config {
     pub timing: Timing,
     /// How much things may take.
     pub limits: Limits,
+    /// How tasks are judged and kept.
+    pub tasks: TaskConfig,
 }
 
 impl Default for Config {
@@ -133,6 +136,7 @@ impl Default for Config {
             allowed: Vec::new(),
             timing: Timing::default(),
             limits: Limits::default(),
+            tasks: TaskConfig::default(),
         }
     }
 }

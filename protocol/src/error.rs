@@ -3,6 +3,7 @@
 use crate::config::Lane;
 use crate::id::PeerId;
 use crate::io::CloseCause;
+use crate::task::data::DataError;
 use crate::trust::identifier::IdentifierError;
 use crate::wire::Malformed;
 use crate::wire::packet::DisconnectReason;
@@ -242,6 +243,14 @@ pub enum CommandError {
     Label(IdentifierError),
     /// The node is shutting down.
     ShuttingDown,
+    /// The wall clock is not set, so nothing can be signed that is valid for a time.
+    NoWallTime,
+    /// The task can't be issued or handed on, and why.
+    Task(String),
+    /// No such task waits.
+    NoSuchTask,
+    /// The data area didn't take a value.
+    Data(DataError),
 }
 
 impl fmt::Display for CommandError {
@@ -260,6 +269,10 @@ impl fmt::Display for CommandError {
             Self::OutOfRange(what) => write!(f, "{what} is out of its range"),
             Self::Label(error) => error.fmt(f),
             Self::ShuttingDown => f.write_str("the node is shutting down"),
+            Self::NoWallTime => f.write_str("this host's clock is not set"),
+            Self::Task(why) => f.write_str(why),
+            Self::NoSuchTask => f.write_str("no such task waits to be finished"),
+            Self::Data(error) => error.fmt(f),
         }
     }
 }

@@ -3,10 +3,11 @@
 
 use crate::config::{Lane, Trust};
 use crate::error::{CloseReason, DialError};
-use crate::id::{ConnId, ListenerId, PeerId, RequestId};
+use crate::id::{ConnId, ListenerId, PeerId, PublicKey, RequestId, TaskId};
 use crate::key_log::ChannelKeys;
 use crate::net::{Interface, IpPrefix};
 use crate::received::Received;
+use crate::task::{Audience, TaskBody, TaskFailure, TaskKind, TaskOutcome, TaskRefusal};
 use crate::time::{Duration, Instant, UnixTime};
 use crate::trust::identifier::Origin;
 use crate::trust::membership::Refusal;
@@ -348,6 +349,66 @@ pub enum Event {
     ChannelKeys(Box<ChannelKeys>),
     /// Blocks or trust lists changed; persist them if they shall survive a restart.
     ListsChanged,
+    /// A task came that may be done here.
+    TaskReceived {
+        /// The peer that brought it.
+        peer: PeerId,
+        /// The task.
+        task: TaskId,
+        /// Who issued it.
+        issuer: PublicKey,
+        /// Whether that is the network's authority.
+        by_authority: bool,
+        /// What it says.
+        body: Box<TaskBody>,
+        /// Whether the application does it: it then owes a [`finish_task`](crate::PeerNetwork::finish_task).
+        waits: bool,
+    },
+    /// A task was done, or came to nothing, and its issuer was answered.
+    TaskExecuted {
+        /// The peer that brought it.
+        peer: PeerId,
+        /// The task.
+        task: TaskId,
+        /// Its kind.
+        kind: TaskKind,
+        /// What came of it.
+        result: Result<TaskOutcome, TaskFailure>,
+    },
+    /// A task was turned away. Nothing of it was done.
+    TaskRefused {
+        /// The peer that brought it.
+        peer: PeerId,
+        /// The task, if it can be read.
+        task: Option<TaskId>,
+        /// The number of its kind, if it can be read.
+        kind: Option<u16>,
+        /// Why.
+        why: TaskRefusal,
+    },
+    /// What became of a task that this node issued or handed on, at one peer.
+    TaskAnswered {
+        /// The peer.
+        peer: PeerId,
+        /// The task.
+        task: TaskId,
+        /// What came of it.
+        result: Result<TaskOutcome, TaskFailure>,
+    },
+    /// An entry of the data area has a new value, or was deleted.
+    DataChanged {
+        /// The key.
+        key: String,
+        /// The peer that brought it; none if it was written here.
+        from: Option<PeerId>,
+    },
+    /// The network's authority gave a label to an identity.
+    IdentifierAssigned {
+        /// The identity.
+        peer: PeerId,
+        /// The label.
+        label: String,
+    },
 }
 
 /// Where a peer was heard of.
@@ -501,6 +562,55 @@ pub enum Command {
         /// The message.
         message: Bytes,
     },
+    /// Ask others to do something.
+    IssueTask {
+        /// Whom.
+        audience: Audience,
+        /// What.
+        body: Box<TaskBody>,
+        /// For how long it is valid; a minute if none.
+        valid: Option<Duration>,
+    },
+    /// Hand on a task that was signed elsewhere.
+    DeliverTask(Bytes),
+    /// Issue a task for a peer that may be away.
+    KeepTask {
+        /// For whom.
+        peer: PeerId,
+        /// What.
+        body: Box<TaskBody>,
+        /// For how long it is valid.
+        valid: Duration,
+    },
+    /// The application has done a task that waited for it.
+    FinishTask {
+        /// The peer that brought it.
+        peer: PeerId,
+        /// The task.
+        task: TaskId,
+        /// What came of it.
+        result: Result<TaskOutcome, TaskFailure>,
+    },
+    /// Turn on or off that the application itself does tasks of a kind.
+    TaskHandler {
+        /// The kind.
+        kind: TaskKind,
+        /// On or off.
+        on: bool,
+    },
+    /// Write a value into the data area, or delete it.
+    PutData {
+        /// The key.
+        key: String,
+        /// The value; none deletes.
+        value: Option<Bytes>,
+    },
+    /// Compare the data area with a peer's.
+    SyncData(PeerId),
+    /// Turn away whoever the authority has given this label.
+    BlockLabel(String),
+    /// Lift that.
+    UnblockLabel(String),
 }
 
 /// Who or what is blocked, or allowed.

@@ -99,12 +99,15 @@ pub use error::{CloseReason, CommandError, ConfigError, DialError, SendError, Vi
 pub use id::{ConnId, ListenerId, NetworkName, PeerId, PublicKey, RequestId, Signature, TaskId};
 pub use io::{
     Answer, BlockTarget, CloseCause, Command, Deadline, Direction, DiscoverySource,
-    DiscoveryStatus, Event, Input, Output, Request, RoutineChange, Transmit, TrustChange, Why,
+    DiscoveryStatus, Event, Input, Keeps, Output, Request, RoutineChange, Transmit, TrustChange,
+    Why,
 };
 pub use key_log::ChannelKeys;
 pub use limits::Limits;
 pub use net::{Interface, InterfaceAddress, IpPrefix};
-pub use network::{ChannelStats, PeerNetwork, PeerState, PeerView, RoutineView, Stats};
+pub use network::{
+    ChannelStats, PeerNetwork, PeerState, PeerView, RoutineView, Stats, TaskState, TaskView,
+};
 pub use received::Received;
 pub use rng::{Rng, Seed};
 pub use time::{Duration, Instant, UnixTime};

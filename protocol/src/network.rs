@@ -14,9 +14,13 @@ mod held;
 mod inputs;
 mod outputs;
 mod payload;
+mod task_actions;
+mod task_commands;
+mod task_data;
 mod tasks;
 mod views;
 
+pub use task_commands::{TaskState, TaskView};
 pub use views::{ChannelStats, PeerState, PeerView, RoutineView, Stats};
 
 use crate::channel::bodies::Bodies;
@@ -34,7 +38,7 @@ use crate::peers::targets::Targets;
 use crate::rng::{Rng, Seed};
 use crate::routine::Routines;
 use crate::time::{Instant, UnixTime};
-use crate::trust::identifier::IdentifierLabel;
+use crate::trust::identifier::{IdentifierLabel, Origin};
 use crate::trust::membership::Standing;
 use crate::wire::packet::PacketKind;
 use admission::Admission;
@@ -45,6 +49,7 @@ use bytes::BytesMut;
 use connection::Connection;
 use core::net::SocketAddr;
 use cx::Cx;
+use tasks::Tasks;
 
 /// One node: identity, peers, channels, discovery, trust, routines.
 ///
@@ -82,6 +87,7 @@ pub struct PeerNetwork<C: Crypto> {
     ciphers: Ciphers<C>,
     chunk: BytesMut,
     shutting_down: bool,
+    tasks: Tasks,
 }
 
 /// Incoming connections that failed before they had a name: told at most once a second.
@@ -128,8 +134,17 @@ impl<C: Crypto> PeerNetwork<C> {
         let lan_rng = Rng::new(seed, "lan");
         let lan =
             Lan::new(now, &config.lan, &limits, &config.network, me.key, start_nonce, lan_rng);
-        Ok(Self {
-            label: config.first_label()?,
+        let tasks = Tasks::new(&config)?;
+        let mut label = config.first_label()?;
+        if let Some(given) = tasks.memory.labels.own()
+            && label.as_str().is_empty()
+            && !config.is_anonymous()
+        {
+            // What the authority gave in an earlier run stays, unless the policy has changed.
+            let _refused = label.set(Origin::Remote, given);
+        }
+        let mut this = Self {
+            label,
             replaced: BTreeSet::new(),
             standing: Standing::new(&config.membership, &config.network),
             routines: Routines::new(&limits, Rng::new(seed, "routines")),
@@ -151,12 +166,15 @@ impl<C: Crypto> PeerNetwork<C> {
             ciphers: Ciphers::new(),
             chunk: BytesMut::new(),
             shutting_down: false,
+            tasks,
             crypto,
             me,
             config,
             lists,
             lan,
-        })
+        };
+        this.apply_labels();
+        Ok(this)
     }
 
     /// What the wall clock says now, if it was ever told.

@@ -178,6 +178,7 @@ impl<C: Crypto> PeerNetwork<C> {
         let keep_alive = self.cx.timing.keep_alive;
         self.set_timer(conn, keep_alive, Why::KeepAlive);
         self.cx.tell(Event::PeerConnected { peer, conn, at, direction, trust });
+        self.meet_data(conn);
         self.introduce(conn);
         self.announce_write(conn);
         self.trim_automatic(conn);
@@ -248,6 +249,7 @@ impl<C: Crypto> PeerNetwork<C> {
             if !handshaking && !may_stay(&policy, trust) {
                 self.close_link(conn, CloseReason::Local(DisconnectReason::NotAuthorized));
             } else if trust == Trust::Trusted {
+                self.meet_data(conn);
                 self.introduce(conn);
                 self.announce_write(conn);
             }
@@ -406,7 +408,7 @@ impl<C: Crypto> PeerNetwork<C> {
     }
 
     /// Somebody told of a peer. It is remembered and not dialled.
-    fn on_hearsay(&mut self, peer: PeerId, at: SocketAddr, via: DiscoverySource) {
+    pub(super) fn on_hearsay(&mut self, peer: PeerId, at: SocketAddr, via: DiscoverySource) {
         if peer == self.me.id || self.lists.is_blocked(Some(&peer), Some(at.ip())) {
             return;
         }

@@ -1,7 +1,7 @@
 //! What every part of a node shares while it handles one input: time, timers, the output queue, bounds, jitter.
 
 use crate::config::Timing;
-use crate::id::{ConnId, PeerId};
+use crate::id::{ConnId, PeerId, TaskId};
 use crate::io::{Event, Output, Why};
 use crate::limits::Limits;
 use crate::rng::Rng;
@@ -22,6 +22,10 @@ pub(crate) enum TimerFor {
     Resume(ConnId),
     /// A peer shall be dialled.
     Redial(PeerId),
+    /// A task of ours is answered by then, or not at all.
+    Ticket(TaskId, PeerId),
+    /// The application has done a task by then.
+    TaskDue(u64),
 }
 
 impl TimerFor {
@@ -31,6 +35,7 @@ impl TimerFor {
             Self::Settle(_) | Self::Expiry(_) => Why::Trust,
             Self::Resume(_) => Why::Report,
             Self::Redial(_) => Why::Redial,
+            Self::Ticket(..) | Self::TaskDue(_) => Why::Request,
         }
     }
 }

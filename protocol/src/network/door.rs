@@ -75,6 +75,27 @@ impl<C: Crypto> PeerNetwork<C> {
                 self.shutdown(now);
                 Ok(())
             }
+            Command::IssueTask { audience, body, valid } => {
+                self.issue_task(now, audience, &body, valid).map(drop)
+            }
+            Command::DeliverTask(task) => self.deliver_task(now, &task).map(drop),
+            Command::KeepTask { peer, body, valid } => {
+                self.keep_task(now, peer, &body, valid).map(drop)
+            }
+            Command::FinishTask { peer, task, result } => {
+                self.finish_task(now, &peer, task, result)
+            }
+            Command::TaskHandler { kind, on } => {
+                self.set_task_handler(now, kind, on);
+                Ok(())
+            }
+            Command::PutData { key, value } => self.put_data(now, &key, value).map(drop),
+            Command::SyncData(peer) => self.sync_data(now, peer).map(drop),
+            Command::BlockLabel(label) => self.block_label(now, &label),
+            Command::UnblockLabel(label) => {
+                self.unblock_label(now, &label);
+                Ok(())
+            }
         }
     }
 }

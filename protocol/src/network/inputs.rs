@@ -3,6 +3,7 @@
 use super::PeerNetwork;
 use super::connection::Phase;
 use super::cx::TimerFor;
+use super::tasks::Tasks;
 use crate::crypto::Crypto;
 use crate::error::{DialError, Violation};
 use crate::id::{ConnId, ListenerId, RequestId};
@@ -97,8 +98,11 @@ impl<C: Crypto> PeerNetwork<C> {
     }
 
     /// The world answered a request. An answer to a request that is over is ignored.
-    pub fn handle_answer(&mut self, now: Instant, _request: RequestId, _answer: Answer) {
+    pub fn handle_answer(&mut self, now: Instant, request: RequestId, answer: Answer) {
         self.cx.at(now);
+        if Tasks::is_ours(request) {
+            self.on_saved(request, &answer);
+        }
     }
 
     /// The usable interfaces, all of them; at start and whenever they change.
@@ -127,6 +131,8 @@ impl<C: Crypto> PeerNetwork<C> {
                 TimerFor::Expiry(conn) => self.on_expiry(conn),
                 TimerFor::Resume(conn) => self.on_resume(conn),
                 TimerFor::Redial(peer) => self.on_redial(peer),
+                TimerFor::Ticket(task, peer) => self.on_ticket_timer(task, peer),
+                TimerFor::TaskDue(number) => self.on_task_timer(number),
             }
         }
         self.on_lan_timer();

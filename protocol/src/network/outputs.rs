@@ -14,7 +14,8 @@ impl<C: Crypto> PeerNetwork<C> {
     pub fn poll_output(&mut self) -> Option<Output> {
         match self.next_resumed() {
             Some(conn) => Some(Output::ReadReady(conn)),
-            None => self.cx.pop(),
+            // What is to be saved comes last, so that all that came in one go takes one save.
+            None => self.cx.pop().or_else(|| self.tasks.next_save()),
         }
     }
 
@@ -102,7 +103,7 @@ impl<C: Crypto> PeerNetwork<C> {
 
     /// When to call [`handle_timeout`](Self::handle_timeout), and why. While outputs wait that is now.
     pub fn poll_timeout(&self) -> Option<Deadline> {
-        if self.cx.has_outputs() {
+        if self.cx.has_outputs() || self.tasks.wants_save() {
             return Some(Deadline { at: self.cx.now, why: Why::OutputsWaiting });
         }
         let timer = self.cx.timers.next().map(|(at, what)| Deadline { at, why: what.why() });

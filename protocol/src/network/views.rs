@@ -40,6 +40,8 @@ pub struct PeerView {
     pub direction: Option<Direction>,
     /// The channel's counters.
     pub stats: ChannelStats,
+    /// The label that the network's authority gave it.
+    pub assigned: Option<String>,
 }
 
 /// Where a peer is in its life.
@@ -234,6 +236,7 @@ impl<C: Crypto> PeerNetwork<C> {
             conn,
             direction: connection.map(|connection| connection.direction),
             stats: stats.unwrap_or_default(),
+            assigned: self.assigned_label(peer).map(Into::into),
         }
     }
 }

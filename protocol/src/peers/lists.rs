@@ -19,6 +19,8 @@ pub struct Lists {
     allowed: Targets,
     trusted: BTreeSet<PeerId>,
     trusted_max: usize,
+    /// Turned away for a label that the authority gave them.
+    labelled: BTreeSet<PeerId>,
 }
 
 /// Identities and prefixes, up to a number of them.
@@ -113,6 +115,7 @@ impl Lists {
             blocked: Targets::new(count(limits.blocked_max), "limits.blocked_max"),
             allowed: Targets::new(count(limits.listed_max), "limits.listed_max"),
             trusted: BTreeSet::new(),
+            labelled: BTreeSet::new(),
             trusted_max: count(limits.listed_max),
         }
     }
@@ -133,7 +136,12 @@ impl Lists {
 
     /// Whether the identity or the address is blocked.
     pub fn is_blocked(&self, peer: Option<&PeerId>, ip: Option<IpAddr>) -> bool {
-        self.blocked.has(peer, ip)
+        self.blocked.has(peer, ip) || peer.is_some_and(|peer| self.labelled.contains(peer))
+    }
+
+    /// Turns exactly these away too, whatever else is blocked: the authority gave them a label that is.
+    pub fn set_labelled(&mut self, labelled: BTreeSet<PeerId>) {
+        self.labelled = labelled;
     }
 
     /// All blocks: identities first, then prefixes, each in order.

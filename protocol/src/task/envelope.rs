@@ -259,6 +259,13 @@ impl NetworkTask {
     }
 }
 
+/// A number for a task issued at this time: it grows with the wall clock, so that an issuer needs no memory; `noise` (10
+/// bits) keeps two of the same microsecond apart.
+pub fn sequence_at(wall: UnixTime, micros: u64, noise: u64) -> u64 {
+    let since_1970 = wall.0.saturating_mul(1_000_000).saturating_add(micros.min(999_999));
+    since_1970.saturating_mul(1 << 10).saturating_add(noise & 0x3ff)
+}
+
 fn is_window(not_before: UnixTime, not_after: UnixTime) -> bool {
     let length = not_after.0.saturating_sub(not_before.0);
     (1..=NetworkTask::WINDOW_SECS_MAX).contains(&length)
