@@ -133,6 +133,7 @@ impl<C: Crypto> PeerNetwork<C> {
 
     /// Whether the application itself does tasks of this kind: it hears of each by an [`Event::TaskReceived`](crate::Event::TaskReceived) that waits,
     /// and answers with [`finish_task`](Self::finish_task). It always does those of its own kinds.
+    #[doc(alias = "NetworkTaskHandler")]
     pub fn set_task_handler(&mut self, now: Instant, kind: TaskKind, on: bool) {
         self.cx.at(now);
         if on {

@@ -44,6 +44,10 @@ pub struct World {
     stream_of: BTreeMap<(usize, ConnId), (usize, usize)>,
     datagrams: VecDeque<(usize, Transmit)>,
     varied: Rng,
+    /// What nodes have had saved, if they are told that there is a place.
+    pub saved: BTreeMap<(usize, Keeps), bytes::Bytes>,
+    /// Nothing can be saved.
+    pub full_disk: bool,
 }
 
 /// The address that node `index` listens on.
@@ -69,6 +73,8 @@ impl World {
             stream_of: BTreeMap::new(),
             datagrams: VecDeque::new(),
             varied: Rng::new(Seed::from_u64(99), "pieces"),
+            saved: BTreeMap::new(),
+            full_disk: false,
         };
         for (index, config) in configs.into_iter().enumerate() {
             world.add(config, [index as u8 + 1; 32], index as u64);
@@ -165,6 +171,13 @@ impl World {
             }
             Output::Datagram(transmit) => self.datagrams.push_back((index, transmit)),
             Output::ReadReady(conn) => self.deliver(index, conn),
+            Output::Ask(request, Request::Save { keeps, bytes }) => {
+                let answer = if self.full_disk { Answer::Failed } else { Answer::Saved };
+                if !self.full_disk {
+                    self.saved.insert((index, keeps), bytes);
+                }
+                self.nodes[index].handle_answer(self.now, request, answer);
+            }
             Output::Ask(..) => {}
         }
     }
