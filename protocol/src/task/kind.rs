@@ -12,6 +12,7 @@ pub enum TaskKind {
     /// Block an identity or an assigned label, and end its channel.
     BlockAndRemovePeer,
     /// Block an address or a prefix, and end its channels.
+    #[doc(alias = "BlockIP")]
     BlockIp,
     /// A message for whoever reads at the other end.
     SendMessage,

@@ -35,6 +35,11 @@ pub(crate) fn tight() -> Limits {
         packets_per_second_max: 200,
         beacon_checks_per_second_max: 20,
         outputs_max: 64,
+        tasks_max: 3,
+        task_issuers_max: 2,
+        data_entries_max: 4,
+        data_bytes_max: 4096,
+        labels_max: 2,
     }
 }
 
