@@ -12,7 +12,7 @@ use crate::{interfaces, listen};
 use p2pnet_crypto::FastCrypto;
 use p2pnet_protocol::handlers::Handlers;
 use p2pnet_protocol::trust::policy::IncomingPeerTrustPolicy;
-use p2pnet_protocol::{Config, ConfigError, Duration, PeerId, Seed};
+use p2pnet_protocol::{Config, ConfigError, Duration, Keeps, PeerId, Seed};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
@@ -214,6 +214,11 @@ impl Builder {
             merge(&mut config.blocked, lists.blocked);
             merge(&mut config.allowed, lists.allowed);
             merge::<PeerId>(&mut config.membership.trusted, lists.trusted);
+            config.tasks.durable = true;
+            config.tasks.saved = state.kept(Keeps::Tasks)?.map(Into::into);
+            if !config.is_anonymous() {
+                config.tasks.saved_data = state.kept(Keeps::Data)?.map(Into::into);
+            }
         }
         let identity = match (identity, &state) {
             (Identity::Seed(seed), _) => seed,
@@ -228,6 +233,7 @@ impl Builder {
         let clock = Clock::new();
         let linger = config.timing.linger;
         let policy = config.policies.incoming;
+        let anonymous = config.is_anonymous();
         let crypto = FastCrypto::new().map_err(|_| StartError::NoRandomness)?;
         let crypto = if without_aes { crypto.without_aes() } else { crypto };
         let net = Node::new(config, &identity, Seed(*random()?), crypto, clock.now())?;
@@ -252,6 +258,7 @@ impl Builder {
             policy,
             handlers,
             key_log,
+            anonymous,
         };
         Ok((handle, events, driver))
     }
@@ -270,6 +277,7 @@ pub struct Driver {
     pub(crate) policy: IncomingPeerTrustPolicy,
     pub(crate) handlers: Handlers,
     pub(crate) key_log: Option<KeyLog>,
+    pub(crate) anonymous: bool,
 }
 
 impl fmt::Debug for Driver {

@@ -113,6 +113,12 @@ fn peer_of(event: &Event) -> Option<PeerId> {
         | Event::PacketsRefused { peer, .. }
         | Event::TrustHandshakeStarted { peer, .. }
         | Event::SendReady { peer }
+        | Event::TaskReceived { peer, .. }
+        | Event::TaskExecuted { peer, .. }
+        | Event::TaskRefused { peer, .. }
+        | Event::TaskAnswered { peer, .. }
+        | Event::IdentifierAssigned { peer, .. }
+        | Event::DataChanged { from: Some(peer), .. }
         | Event::PeerClosed { peer, .. } => Some(*peer),
         Event::DialFailed { peer, .. } => *peer,
         _ => None,

@@ -1,5 +1,7 @@
 //! [`Handle`]: the application's hold on a running node.
 
+mod tasks;
+
 use crate::Node;
 use crate::counters::{Counters, Counts};
 use crate::events::EventQueue;
@@ -273,6 +275,15 @@ impl Handle {
     fn change_list<F>(&self, run: F) -> Reply<(), ListError>
     where
         F: FnOnce(&mut Node, Instant) -> Result<(), CommandError> + Send + 'static,
+    {
+        self.change_kept(run)
+    }
+
+    /// A change whose success means that it is on disk, where there is one.
+    fn change_kept<T, F>(&self, run: F) -> Reply<T, ListError>
+    where
+        F: FnOnce(&mut Node, Instant) -> Result<T, CommandError> + Send + 'static,
+        T: Send + 'static,
     {
         self.closure(
             move |net, now| Ok(run(net, now)?),

@@ -5,11 +5,15 @@
 //! | `identity.key` | the 32-byte Ed25519 seed, readable by its owner alone, written once |
 //! | `lock` | held with `flock` for as long as a node runs on this state |
 //! | `lists.json` | what is blocked and what is allowed: identities, addresses and prefixes; trusted identities |
+//! | `tasks.bin` | which tasks were seen, so that none is done twice; labels that the authority gave |
+//! | `data.bin` | the data area |
 //!
 //! Files are replaced in one step (a new file, synced, renamed, and the directory synced), so a crash leaves the old
 //! content or the new. What can't be read is an error that names the file; nothing is dropped or made anew in silence.
 //! Nothing is believed that another user may have written: the directory and its files belong to the user that runs the
 //! node, and nobody else may write to them.
+
+mod keep;
 
 use p2pnet_protocol::{BlockTarget, PeerId};
 use rustix::fs::{FlockOperation, OFlags, flock};

@@ -15,6 +15,7 @@
 //! - accepting that fails for want of descriptors is put off, not tried again at once.
 
 mod buffer;
+mod keep;
 mod streams;
 mod work;
 
@@ -62,6 +63,7 @@ pub struct Turns<S: Sockets> {
     policy: IncomingPeerTrustPolicy,
     handlers: Handlers,
     key_log: Option<KeyLog>,
+    anonymous: bool,
 
     conns: HashMap<ConnId, Conn<S::Stream>>,
     to_read: VecDeque<ConnId>,
@@ -127,6 +129,7 @@ impl<S: Sockets> Turns<S> {
             policy: driver.policy,
             handlers: driver.handlers,
             key_log: driver.key_log,
+            anonymous: driver.anonymous,
             conns: HashMap::new(),
             to_read: VecDeque::new(),
             to_write: VecDeque::new(),

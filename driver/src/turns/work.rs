@@ -187,6 +187,9 @@ impl<S: Sockets> Turns<S> {
     }
 
     fn ask(&mut self, request: RequestId, what: Request) {
+        if let Request::Save { keeps, bytes } = &what {
+            return self.keep(request, *keeps, bytes);
+        }
         let shared = Arc::downgrade(&self.shared);
         let ask = move || {
             let answer = fetch::answer(&what);
