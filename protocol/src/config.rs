@@ -1,5 +1,6 @@
 //! Everything that can be set before a node starts. Drivers add nothing to it.
 
+use crate::distribution::FileConfig;
 use crate::error::ConfigError;
 use crate::id::{NetworkName, PeerId, PublicKey};
 use crate::io::BlockTarget;
@@ -95,6 +96,8 @@ pub struct Config {
     pub policies: TrustPolicies,
     /// What this node can prove and what it accepts as proof.
     pub membership: Membership,
+    /// What the node does about files.
+    pub files: FileConfig,
     /// The textual network identifier, a label without meaning for security.
     pub label: String,
     /// Whether the driver makes up a label at start where none is given: by the
@@ -128,6 +131,7 @@ impl Default for Config {
             lan: LanConfig::default(),
             policies: TrustPolicies::default(),
             membership: Membership::default(),
+            files: FileConfig::default(),
             label: String::new(),
             derive_label: false,
             anonymous: false,

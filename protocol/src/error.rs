@@ -1,6 +1,7 @@
 //! What can go wrong, by family: the peer misbehaved, the two don't fit together, the caller misused the API.
 
 use crate::config::Lane;
+use crate::distribution::FileError;
 use crate::id::PeerId;
 use crate::io::CloseCause;
 use crate::task::data::DataError;
@@ -241,6 +242,8 @@ pub enum CommandError {
     OutOfRange(&'static str),
     /// The textual identifier was not set.
     Label(IdentifierError),
+    /// See [`FileError`].
+    File(FileError),
     /// The node is shutting down.
     ShuttingDown,
     /// The wall clock is not set, so nothing can be signed that is valid for a time.
@@ -268,6 +271,7 @@ impl fmt::Display for CommandError {
             Self::RoutineExists(name) => write!(f, "a routine named {name} exists already"),
             Self::OutOfRange(what) => write!(f, "{what} is out of its range"),
             Self::Label(error) => error.fmt(f),
+            Self::File(error) => error.fmt(f),
             Self::ShuttingDown => f.write_str("the node is shutting down"),
             Self::NoWallTime => f.write_str("this host's clock is not set"),
             Self::Task(why) => f.write_str(why),

@@ -129,7 +129,23 @@ macro_rules! hex_text {
     )*};
 }
 
-hex_text! { PeerId, 32; PublicKey, 32; Signature, 64; TaskId, 16; }
+/// Which file: the root of the SHA-256 tree over its chunks ([`distribution::tree`](crate::distribution::tree)).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FileId(pub [u8; 32]);
+
+impl FileId {
+    /// The first 8 hex digits, enough for people to tell the files at hand apart.
+    pub fn short(&self) -> impl fmt::Display {
+        let [a, b, c, d, ..] = self.0;
+        Hex([a, b, c, d])
+    }
+}
+
+/// A SHA-256 digest, written as `sha256sum` does.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digest(pub [u8; 32]);
+
+hex_text! { PeerId, 32; PublicKey, 32; Signature, 64; FileId, 32; Digest, 32; TaskId, 16; }
 
 /// The name that separates networks which share a wire: 1 to 64 bytes of UTF-8 without control characters.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -2,8 +2,12 @@
 //! ([`Event`]) and wants ([`Command`]).
 
 use crate::config::{Lane, Trust};
+use crate::distribution::{
+    FileAnswer, FileConfig, FileDirection, FileError, FileInfo, FileRequest, SavedTransfers,
+    SourceFault,
+};
 use crate::error::{CloseReason, DialError};
-use crate::id::{ConnId, ListenerId, PeerId, PublicKey, RequestId, TaskId};
+use crate::id::{ConnId, Digest, FileId, ListenerId, PeerId, PublicKey, RequestId, TaskId};
 use crate::key_log::ChannelKeys;
 use crate::net::{Interface, IpPrefix};
 use crate::received::Received;
@@ -143,6 +147,8 @@ pub struct Transmit {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Request {
+    /// Do something with a file.
+    File(FileRequest),
     /// Fetch `url` over HTTP(S) and give back at most `bytes_max` bytes of its body.
     Fetch {
         /// What to fetch.
@@ -176,6 +182,8 @@ pub enum Keeps {
 pub enum Answer {
     /// What was asked for.
     Body(Vec<u8>),
+    /// What became of a [`Request::File`].
+    File(FileAnswer),
     /// It could not be had.
     Failed,
     /// It is safe.
@@ -409,6 +417,88 @@ pub enum Event {
         /// The label.
         label: String,
     },
+    /// A peer offers a file, and the application decides: [`Command::AcceptFile`] or [`Command::RefuseFile`].
+    FileOffered {
+        /// The peer.
+        peer: PeerId,
+        /// The file.
+        file: FileInfo,
+    },
+    /// A file that the application named is offered or, if it comes, found: from now on it goes by its id.
+    FileOpened {
+        /// What the command gave.
+        ticket: RequestId,
+        /// The file.
+        file: FileInfo,
+        /// Which way it goes.
+        direction: FileDirection,
+        /// To whom, or from whom.
+        peers: Vec<PeerId>,
+    },
+    /// A file that the application named can't be had.
+    FileNotOpened {
+        /// What the command gave.
+        ticket: RequestId,
+        /// The name.
+        name: String,
+        /// Why.
+        error: FileError,
+    },
+    /// A transfer goes on. Told a few times a second at most.
+    FileProgress {
+        /// The file.
+        file: FileId,
+        /// Which way it goes.
+        direction: FileDirection,
+        /// The receiver; none if it comes here.
+        peer: Option<PeerId>,
+        /// Bytes that were stored here, or sent.
+        done_bytes: u64,
+        /// All of them.
+        total_bytes: u64,
+    },
+    /// A file is here, whole and checked.
+    FileReceived {
+        /// The file, as it was offered.
+        file: FileInfo,
+        /// The name that it got.
+        name: String,
+        /// Where it is, for people.
+        place: String,
+        /// The digest of what is stored.
+        sha256: Digest,
+        /// Its sources.
+        from: Vec<PeerId>,
+    },
+    /// A peer has a file, whole and checked.
+    FileSent {
+        /// The file.
+        file: FileInfo,
+        /// The peer.
+        peer: PeerId,
+    },
+    /// A peer is no source of a file any more. The others go on.
+    FileSourceDropped {
+        /// The file.
+        file: FileId,
+        /// The peer.
+        peer: PeerId,
+        /// What it did.
+        fault: SourceFault,
+    },
+    /// A transfer is over without its file.
+    FileFailed {
+        /// The file.
+        file: FileInfo,
+        /// Which way it went.
+        direction: FileDirection,
+        /// The receiver that it failed for; none if it failed for all.
+        peer: Option<PeerId>,
+        /// Why.
+        error: FileError,
+    },
+    /// [`saved_transfers`](crate::PeerNetwork::saved_transfers) changed; persist them if they shall survive a restart.
+    TransfersChanged,
 }
 
 /// Where a peer was heard of.
@@ -611,6 +701,35 @@ pub enum Command {
     BlockLabel(String),
     /// Lift that.
     UnblockLabel(String),
+    /// Offer a file to peers.
+    OfferFile {
+        /// Its name or path, as the file manager knows it.
+        name: String,
+        /// Who is to have it.
+        to: Vec<PeerId>,
+    },
+    /// Get a file from peers that have it.
+    FetchFile {
+        /// Its name.
+        name: String,
+        /// Whom to ask.
+        from: Vec<PeerId>,
+    },
+    /// Take an offered file.
+    AcceptFile(FileId),
+    /// Don't.
+    RefuseFile(FileId),
+    /// End a transfer.
+    CancelFile {
+        /// The file.
+        file: FileId,
+        /// Which way it goes.
+        direction: FileDirection,
+    },
+    /// Change what the node does about files.
+    SetFiles(FileConfig),
+    /// Go on with the transfers of an earlier run.
+    RestoreTransfers(SavedTransfers),
 }
 
 /// Who or what is blocked, or allowed.
@@ -682,4 +801,6 @@ pub enum Why {
     Request,
     /// Counters that were held back shall be told.
     Report,
+    /// A transfer waits for an answer or a chunk.
+    Transfer,
 }

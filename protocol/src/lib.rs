@@ -45,7 +45,7 @@
 //!
 //! [`io`] is the whole vocabulary on one page. [`network`] is the node, one file for each kind of work. `channel` is one
 //! connection: the Noise handshake, records, frames, lanes. [`trust`] decides who may do what, [`peers`] who is known and
-//! listed, [`discovery`] finds the LAN, [`routine`] runs what runs again and again, [`wire`] has the formats. [`handlers`]
+//! listed, [`discovery`] finds the LAN, [`distribution`] moves files, [`routine`] runs what runs again and again, [`wire`] has the formats. [`handlers`]
 //! calls the application's own parts. [`Crypto`] is what the core asks of cryptography. [`channel::observe`] reads what
 //! others said, with the keys that [`key_log`] hands out when asked to.
 
@@ -69,6 +69,7 @@ pub mod channel;
 pub mod config;
 pub mod crypto;
 pub mod discovery;
+pub mod distribution;
 pub mod error;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
@@ -95,8 +96,15 @@ pub mod wire;
 pub use channel::MessageBatch;
 pub use config::{Config, IncomingPeerPlacement, LanConfig, Lane, Membership, Timing, Trust};
 pub use crypto::Crypto;
+pub use distribution::{
+    FileAcceptance, FileAnswer, FileConfig, FileDirection, FileError, FileHandle, FileInfo,
+    FileMessage, FileRequest, GoneReason, OfferReply, RefusalReason, SavedIncoming, SavedOutgoing,
+    SavedTransfers, SourceFault, TransferState, TransferView,
+};
 pub use error::{CloseReason, CommandError, ConfigError, DialError, SendError, Violation};
-pub use id::{ConnId, ListenerId, NetworkName, PeerId, PublicKey, RequestId, Signature, TaskId};
+pub use id::{
+    ConnId, Digest, FileId, ListenerId, NetworkName, PeerId, PublicKey, RequestId, Signature, TaskId,
+};
 pub use io::{
     Answer, BlockTarget, CloseCause, Command, Deadline, Direction, DiscoverySource,
     DiscoveryStatus, Event, Input, Keeps, Output, Request, RoutineChange, Transmit, TrustChange,

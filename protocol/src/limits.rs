@@ -4,6 +4,7 @@
 //! the core; an adapter adds one read buffer for the node and the kernel's socket buffers.
 
 use crate::task::NetworkTask;
+use crate::distribution::{CHUNK_BYTES, CHUNK_BYTES_MAX, CHUNKS_MAX};
 use serde::{Deserialize, Serialize};
 
 /// How much a node may take. Start from a preset: [`Limits::small`], [`Limits::default`] or [`Limits::large`].
@@ -50,6 +51,10 @@ pub struct Limits {
     pub packets_per_second_max: u32,
     /// Signatures of beacons verified a second.
     pub beacon_checks_per_second_max: u32,
+    /// Files that may be on their way here, offers included, and as many on their way from here.
+    pub transfers_max: u32,
+    /// Chunks of one file that may come: 65,536 of 64 KiB are 4 GiB.
+    pub file_chunks_max: u32,
     /// Outputs that may wait; over it, incoming connections are refused and reading stops.
     pub outputs_max: u32,
     /// Network tasks under way: as many of others here, of ours there, and kept for peers that are away.
@@ -87,6 +92,8 @@ impl Default for Limits {
             unread_events_max: 16_384,
             packets_per_second_max: 0,
             beacon_checks_per_second_max: 500,
+            transfers_max: 64,
+            file_chunks_max: 1 << 20,
             outputs_max: 65_536,
             tasks_max: 128,
             task_issuers_max: 1024,
@@ -101,6 +108,9 @@ impl Default for Limits {
 pub(crate) const RECORD_BYTES_MAX: usize = 2 + 16_384 + 16;
 
 impl Limits {
+    /// Messages about files that may wait to be sent beside what counts as the send queue.
+    pub(crate) const FILE_MESSAGES_BYTES_MAX: usize = 64 << 10;
+
     /// The most bytes that an application keeps with one channel.
     pub const CHANNEL_DATA_BYTES_MAX: usize = 4096;
 
@@ -126,6 +136,8 @@ impl Limits {
             unread_events_max: 512,
             packets_per_second_max: 10_000,
             beacon_checks_per_second_max: 50,
+            transfers_max: 4,
+            file_chunks_max: 1 << 16,
             outputs_max: 1024,
             tasks_max: 16,
             task_issuers_max: 64,
@@ -220,6 +232,9 @@ impl Limits {
         STATE_BYTES
             .saturating_add(CONTROL_BYTES)
             .saturating_add(Self::CHANNEL_DATA_BYTES_MAX as u64)
+            .saturating_add(Self::FILE_MESSAGES_BYTES_MAX as u64)
+            // A chunk that comes in parts.
+            .saturating_add(self.chunk_bytes_max().into())
             .saturating_add(u64::from(self.send_queue_bytes_max))
             .saturating_add(u64::from(self.message_window_bytes))
             .saturating_add(u64::from(self.bulk_window_bytes))
@@ -227,6 +242,26 @@ impl Limits {
             .saturating_add(u64::from(self.packet_bytes_max).saturating_mul(2))
             .saturating_add(u64::from(self.unread_events_max).saturating_mul(EVENT_BYTES))
             .saturating_add(RECORD_BYTES_MAX as u64)
+    }
+
+    /// The size of the largest chunk that may come or go.
+    pub(crate) const fn chunk_bytes_max(&self) -> u32 {
+        if self.file_chunks_max < CHUNKS_MAX { CHUNK_BYTES } else { CHUNK_BYTES_MAX }
+    }
+
+    /// The most bytes that one file on its way here and one on its way from here can take, beside what counts for their
+    /// connections.
+    pub fn transfer_bytes_max(&self) -> u64 {
+        /// Names, sources with what is asked of them, and recipients with what they asked for.
+        const STATE_BYTES: u64 = 4096;
+        const SOURCE_BYTES: u64 = 16 * 1024;
+        const RECIPIENT_BYTES: u64 = 1024;
+        // Two bits for each chunk.
+        let chunks = u64::from(self.file_chunks_max);
+        STATE_BYTES
+            .saturating_add(SOURCE_BYTES)
+            .saturating_add(u64::from(self.connections_max).saturating_mul(RECIPIENT_BYTES))
+            .saturating_add(chunks / 4)
     }
 
     /// The most bytes that the whole core can take.
@@ -263,6 +298,7 @@ impl Limits {
             // The area, and its encoding while it is saved.
             u64::from(self.data_bytes_max).saturating_mul(2),
             times(self.labels_max, LABEL_BYTES),
+            times(self.transfers_max, self.transfer_bytes_max()),
             // Payload memory that is kept to be used again.
             u64::from(self.bulk_window_bytes),
         ]

@@ -10,6 +10,7 @@ mod connections;
 pub(crate) mod cx;
 mod discovery;
 mod door;
+mod files;
 mod held;
 mod inputs;
 mod outputs;
@@ -30,8 +31,9 @@ use crate::channel::open::Heard;
 use crate::config::Config;
 use crate::crypto::Crypto;
 use crate::discovery::lan::Lan;
+use crate::distribution::{Asked, Transfers};
 use crate::error::{CommandError, ConfigError};
-use crate::id::{ConnId, ListenerId, PeerId};
+use crate::id::{ConnId, ListenerId, PeerId, RequestId};
 use crate::peers::book::Book;
 use crate::peers::lists::Lists;
 use crate::peers::targets::Targets;
@@ -79,6 +81,11 @@ pub struct PeerNetwork<C: Crypto> {
     /// Kinds of packets with which the application replaces what the node does by default.
     replaced: BTreeSet<PacketKind>,
     listening: BTreeMap<ListenerId, SocketAddr>,
+    transfers: Transfers,
+    /// Questions to the world that are not answered.
+    asked: BTreeMap<RequestId, Asked>,
+    requests_made: u64,
+    offers: Rng,
     /// The wall clock's last reading and when it was read.
     wall: Option<(UnixTime, Instant)>,
     stats: Stats,
@@ -156,6 +163,10 @@ impl<C: Crypto> PeerNetwork<C> {
             admission: Admission::default(),
             pending: BTreeMap::new(),
             listening: BTreeMap::new(),
+            transfers: Transfers::new(config.files, limits.transfers_max, limits.file_chunks_max),
+            asked: BTreeMap::new(),
+            requests_made: 0,
+            offers: Rng::new(seed, "offers"),
             wall: None,
             stats: Stats::default(),
             failures: Failures::default(),

@@ -191,6 +191,12 @@ impl Channel {
         self.counts.packets_sent = self.counts.packets_sent.saturating_add(1);
     }
 
+    /// Queues a data transmission whose body is `head` and then `payload`, which is shared.
+    pub(crate) fn push_data(&mut self, head: Vec<u8>, payload: &Bytes) {
+        self.queue.push_body(PacketKind::DataTransmission, head, Some(payload));
+        self.counts.packets_sent = self.counts.packets_sent.saturating_add(1);
+    }
+
     pub(crate) fn push_batch(&mut self, batch: MessageBatch) {
         self.counts.packets_sent =
             self.counts.packets_sent.saturating_add(u64::from(batch.count()));

@@ -189,10 +189,13 @@ impl SendQueue {
 
     /// Queues a packet. The caller has checked its length and the room.
     pub(crate) fn push(&mut self, packet: &Packet) {
-        let kind = packet.kind();
         let mut head = Vec::new();
         packet.encode_head(&mut head);
-        let payload = packet.payload();
+        self.push_body(packet.kind(), head, packet.payload());
+    }
+
+    /// Queues a packet whose body is `head` and then `payload`, which is shared.
+    pub(crate) fn push_body(&mut self, kind: PacketKind, head: Vec<u8>, payload: Option<&Bytes>) {
         let bytes = payload.map_or(&[][..], |payload| payload);
         let body = head.len().saturating_add(bytes.len());
         if lane_of(kind) == Lane::Control {

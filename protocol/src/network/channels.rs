@@ -182,6 +182,7 @@ impl<C: Crypto> PeerNetwork<C> {
         self.introduce(conn);
         self.announce_write(conn);
         self.trim_automatic(conn);
+        self.tell_transfers(conn);
     }
 
     /// Sends how this node describes itself, if it does, the gate lets it, and the peer was not told. Asks the peer for
@@ -244,6 +245,7 @@ impl<C: Crypto> PeerNetwork<C> {
         link.trust = trust;
         let (peer, announced, handshaking) = (link.channel.peer, link.announced, link.handshaking);
         self.refresh_gate(conn);
+        self.tell_transfers(conn);
         if announced {
             self.cx.tell(Event::TrustChanged { peer, trust, because });
             if !handshaking && !may_stay(&policy, trust) {
@@ -296,6 +298,7 @@ impl<C: Crypto> PeerNetwork<C> {
         if link.announced {
             link.stage = Stage::Established;
             self.refresh_gate(conn);
+            self.tell_transfers(conn);
         } else {
             self.announce(conn);
         }

@@ -110,7 +110,7 @@ impl<C: Crypto> PeerNetwork<C> {
         if bytes > link.channel.packet_bytes_max() {
             return Err(SendError::TooLarge);
         }
-        if link.channel.queued_bytes().saturating_add(bytes) > queue_max {
+        if link.waiting_bytes().saturating_add(bytes) > queue_max {
             link.send_blocked = true;
             return Err(SendError::QueueFull);
         }
@@ -167,8 +167,8 @@ impl<C: Crypto> PeerNetwork<C> {
         if batch.longest() > link.channel.packet_bytes_max() {
             return Err(SendError::TooLarge);
         }
-        if link.channel.queued_bytes().saturating_add(batch.bytes()) > queue_max
-            && link.channel.queued_bytes() > 0
+        if link.waiting_bytes().saturating_add(batch.bytes()) > queue_max
+            && link.waiting_bytes() > 0
         {
             link.send_blocked = true;
             return Err(SendError::QueueFull);
@@ -179,7 +179,7 @@ impl<C: Crypto> PeerNetwork<C> {
     }
 
     /// The open channel to a peer, if the gate lets this kind of packet pass.
-    fn open_link(
+    pub(super) fn open_link(
         &mut self,
         peer: &PeerId,
         kind: PacketKind,
@@ -217,7 +217,7 @@ impl<C: Crypto> PeerNetwork<C> {
         let conn = self.book.get(peer).and_then(|known| known.conn);
         let link = conn.and_then(|conn| self.conns.get(&conn)).and_then(|conn| conn.link());
         let queue_max = self.cx.limits.send_queue_bytes_max as usize;
-        link.map_or(0, |link| queue_max.saturating_sub(link.channel.queued_bytes()))
+        link.map_or(0, |link| queue_max.saturating_sub(link.waiting_bytes()))
     }
 
     /// The longest packet body, in bytes, that both this node and `peer` take; 0 without a channel.

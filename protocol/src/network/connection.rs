@@ -6,7 +6,7 @@ use crate::channel::open::Channel;
 use crate::config::Trust;
 use crate::crypto::Crypto;
 use crate::error::CloseReason;
-use crate::id::PeerId;
+use crate::id::{FileId, PeerId};
 use crate::io::Direction;
 use crate::limits::Limits;
 use crate::time::{Instant, UnixTime};
@@ -74,6 +74,7 @@ pub(crate) struct Link {
     pub(crate) deaf: Instant,
     /// Received and not given back.
     pub(crate) held: Held,
+    pub(crate) serving: Serving,
     /// The application's own.
     pub(crate) data: Box<[u8]>,
 }
@@ -120,7 +121,23 @@ pub(crate) struct Rate {
     pub(crate) paused: bool,
 }
 
+/// Chunks of files that the peer asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Serving {
+    /// It asked for more than was read.
+    pub(crate) hungry: bool,
+    /// Bytes that are being read.
+    pub(crate) reading_bytes: usize,
+    /// The file that was read from last.
+    pub(crate) after: Option<FileId>,
+}
+
 impl Link {
+    /// Bytes that wait to be sent, or are read in order to be.
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        self.channel.queued_bytes().saturating_add(self.serving.reading_bytes)
+    }
+
     /// How many bytes may be read from the stream now: what the credit given allows, unless the peer sends faster than
     /// its rate, in too many pieces, or without reading the control packets that it causes.
     pub(crate) fn read_window(&self, limits: &Limits) -> usize {
@@ -148,6 +165,7 @@ impl Link {
             refused: Refused::default(),
             acquaintance: Acquaintance::default(),
             held: Held::default(),
+            serving: Serving::default(),
             data: Box::default(),
             rate: Rate { at: now, ..Rate::default() },
             deaf: now,

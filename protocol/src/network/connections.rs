@@ -463,6 +463,7 @@ impl<C: Crypto> PeerNetwork<C> {
             self.cx.tell(Event::PeerClosed { peer, conn, at, reason, unsent });
         }
         if ours {
+            self.forget_in_transfers(peer);
             self.after_loss(peer, reason);
         }
     }

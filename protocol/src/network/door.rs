@@ -71,6 +71,19 @@ impl<C: Crypto> PeerNetwork<C> {
                 Ok(())
             }
             Command::Routine { name, change } => self.routine(now, &name, change),
+            Command::OfferFile { name, to } => self.offer_file(now, &name, to).map(|_| ()),
+            Command::FetchFile { name, from } => self.fetch_file(now, &name, &from).map(|_| ()),
+            Command::AcceptFile(file) => self.accept_file(now, &file),
+            Command::RefuseFile(file) => self.refuse_file(now, &file),
+            Command::CancelFile { file, direction } => self.cancel_file(now, &file, direction),
+            Command::SetFiles(config) => {
+                self.set_files(now, config);
+                Ok(())
+            }
+            Command::RestoreTransfers(saved) => {
+                self.restore_transfers(now, saved);
+                Ok(())
+            }
             Command::Shutdown => {
                 self.shutdown(now);
                 Ok(())

@@ -102,6 +102,8 @@ impl<C: Crypto> PeerNetwork<C> {
         self.cx.at(now);
         if Tasks::is_ours(request) {
             self.on_saved(request, &answer);
+        } else if let Some(asked) = self.asked.remove(&request) {
+            self.on_file_answer(asked, answer);
         }
     }
 
@@ -135,6 +137,7 @@ impl<C: Crypto> PeerNetwork<C> {
                 TimerFor::TaskDue(number) => self.on_task_timer(number),
             }
         }
+        self.on_transfers_timer();
         self.on_lan_timer();
         self.on_routines();
     }

@@ -80,11 +80,14 @@ impl<C: Crypto> PeerNetwork<C> {
         if let Some(peer) = told {
             self.cx.tell(Event::SendReady { peer });
         }
-        if chunk.is_empty() {
-            connection.write_announced = false;
+        self.serve_more(conn);
+        if self.chunk.is_empty() {
+            if let Some(connection) = self.conns.get_mut(&conn) {
+                connection.write_announced = false;
+            }
             return None;
         }
-        Some(chunk.split().freeze())
+        Some(self.chunk.split().freeze())
     }
 
     /// How many bytes may be read from a stream now; 0 is "pause until [`Output::ReadReady`]".
@@ -109,6 +112,7 @@ impl<C: Crypto> PeerNetwork<C> {
         let timer = self.cx.timers.next().map(|(at, what)| Deadline { at, why: what.why() });
         let beacon = self.lan_deadline().map(|at| Deadline { at, why: Why::Beacon });
         let routine = self.routines.next_deadline().map(|at| Deadline { at, why: Why::Routine });
-        [timer, beacon, routine].into_iter().flatten().min_by_key(|deadline| deadline.at)
+        let transfer = self.transfers.due().map(|at| Deadline { at, why: Why::Transfer });
+        [timer, beacon, routine, transfer].into_iter().flatten().min_by_key(|deadline| deadline.at)
     }
 }

@@ -25,6 +25,7 @@ impl<C: Crypto> PeerNetwork<C> {
         for packet in received.apart() {
             match packet.format() {
                 Some(DataPayloadFormat::Task) => self.on_task(packet),
+                Some(DataPayloadFormat::File) => self.on_file_packet(packet),
                 _ => self.hand_over(packet),
             }
         }

@@ -1,6 +1,9 @@
 //! A small world for tests: nodes joined by perfect streams, in virtual time. (The simulator is the large one.)
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
+pub mod disk;
+
+use disk::Disk;
 use p2pnet_crypto::PureCrypto;
 use p2pnet_protocol::*;
 use std::collections::{BTreeMap, VecDeque};
@@ -38,6 +41,7 @@ pub struct World {
     pub greets: Option<(usize, Packet)>,
     /// What went over all streams, each chunk with its sender, if an onlooker wants it.
     pub tap: Option<Vec<(usize, Vec<u8>)>>,
+    pub disks: Vec<Disk>,
     /// Bytes that a patient world has not handed over.
     waiting: BTreeMap<(usize, ConnId), Vec<u8>>,
     streams: Vec<Stream>,
@@ -68,6 +72,7 @@ impl World {
             patient: false,
             greets: None,
             tap: None,
+            disks: Vec::new(),
             waiting: BTreeMap::new(),
             streams: Vec::new(),
             stream_of: BTreeMap::new(),
@@ -88,19 +93,30 @@ impl World {
 
     pub fn add(&mut self, config: Config, identity: [u8; 32], seed: u64) -> usize {
         let index = self.nodes.len();
-        let mut node = Node::new(
-            config,
-            &identity,
-            Seed::from_u64(seed),
-            PureCrypto::new().unwrap(),
-            self.now,
-        )
-        .unwrap();
-        node.handle_listening(self.now, ListenerId(0), address(index));
+        let node = self.start(index, config, identity, seed);
         self.nodes.push(node);
         self.events.push(Vec::new());
         self.deaf.push(false);
+        self.disks.push(Disk::default());
         index
+    }
+
+    fn start(&self, index: usize, config: Config, identity: [u8; 32], seed: u64) -> Node {
+        let (seed, crypto) = (Seed::from_u64(seed), PureCrypto::new().unwrap());
+        let mut node = Node::new(config, &identity, seed, crypto, self.now).unwrap();
+        node.handle_listening(self.now, ListenerId(0), address(index));
+        node
+    }
+
+    /// The process of node `index` ends without a word, and another one starts as the same peer.
+    pub fn restart(&mut self, index: usize, config: Config, seed: u64) {
+        let open: Vec<_> = self.stream_of.keys().copied().filter(|end| end.0 == index).collect();
+        for (_, conn) in open {
+            self.end(index, conn, CloseCause::Reset);
+        }
+        self.nodes[index] = self.start(index, config, [index as u8 + 1; 32], seed);
+        self.events[index].clear();
+        self.disks[index].restart();
     }
 
     /// Connects node `a` to node `b` and lets everything settle.
@@ -177,6 +193,11 @@ impl World {
                     self.saved.insert((index, keeps), bytes);
                 }
                 self.nodes[index].handle_answer(self.now, request, answer);
+            }
+            Output::Ask(request, Request::File(wanted)) => {
+                if let Some(answer) = self.disks[index].answer(wanted) {
+                    self.nodes[index].handle_answer(self.now, request, Answer::File(answer));
+                }
             }
             Output::Ask(..) => {}
         }
