@@ -3,6 +3,7 @@
 use crate::Node;
 use crate::clock::Clock;
 use crate::events::Events;
+use crate::files::{Files, Manager};
 use crate::handle::{Handle, Shared};
 use crate::key_log::KeyLog;
 use crate::outbox::Outbox;
@@ -12,7 +13,8 @@ use crate::{interfaces, listen};
 use p2pnet_crypto::FastCrypto;
 use p2pnet_protocol::handlers::Handlers;
 use p2pnet_protocol::trust::policy::IncomingPeerTrustPolicy;
-use p2pnet_protocol::{Config, ConfigError, Duration, Keeps, PeerId, Seed};
+use p2pnet_protocol::{Config, ConfigError, Duration, Keeps, PeerId, SavedTransfers, Seed};
+use p2pnet_storage::FileManager;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
@@ -43,6 +45,7 @@ pub struct Builder {
     handlers: Handlers,
     without_aes: bool,
     key_log: Option<PathBuf>,
+    files: Manager,
 }
 
 enum Identity {
@@ -139,7 +142,15 @@ impl Builder {
             handlers: Handlers::default(),
             without_aes: false,
             key_log: None,
+            files: Manager::default(),
         }
+    }
+
+    /// Keeps files with this manager: received ones go there, and what peers ask for is looked for there. Without one the
+    /// node sends files and takes none.
+    pub fn file_manager(self, manager: impl FileManager + 'static) -> Self {
+        self.files.set(Some(Box::new(manager)));
+        self
     }
 
     /// The identity with this Ed25519 seed.
@@ -197,6 +208,7 @@ impl Builder {
             mut handlers,
             without_aes,
             key_log,
+            files,
         } = self;
         config.validate()?;
         if config.may_derive_label() && (config.derive_label || handlers.replaces_identifier()) {
@@ -240,7 +252,9 @@ impl Builder {
         let limits = *net.limits();
         let size = |bytes: u32| usize::try_from(bytes).unwrap_or(usize::MAX);
         let outbox = Outbox::new(size(limits.send_queue_bytes_max / 4).min(LANE_BYTES_MAX));
-        let shared = Arc::new(Shared::new(net.id(), listening, Vec::new(), outbox));
+        let shared = Arc::new(Shared::new(net.id(), listening, Vec::new(), outbox, files.clone()));
+        let files = Files::new(files, Arc::downgrade(&shared));
+        let transfers = state.as_ref().map(StateDir::transfers).transpose()?.unwrap_or_default();
         warnings.into_iter().for_each(|warning| shared.warn(warning));
         let owed_bytes_max = (limits.message_window_bytes / 4).min(64 << 10);
         let events =
@@ -259,6 +273,8 @@ impl Builder {
             handlers,
             key_log,
             anonymous,
+            files,
+            transfers,
         };
         Ok((handle, events, driver))
     }
@@ -278,6 +294,9 @@ pub struct Driver {
     pub(crate) handlers: Handlers,
     pub(crate) key_log: Option<KeyLog>,
     pub(crate) anonymous: bool,
+    pub(crate) files: Files,
+    /// The transfers of an earlier run.
+    pub(crate) transfers: SavedTransfers,
 }
 
 impl fmt::Debug for Driver {

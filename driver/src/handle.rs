@@ -1,10 +1,12 @@
 //! [`Handle`]: the application's hold on a running node.
 
+mod files;
 mod tasks;
 
 use crate::Node;
 use crate::counters::{Counters, Counts};
 use crate::events::EventQueue;
+use crate::files::Manager;
 use crate::outbox::Outbox;
 use crate::reply::{Promise, Reply, Stopped, promise};
 use crate::state::StateError;
@@ -48,6 +50,7 @@ pub(crate) struct Shared {
     pub(crate) outbox: Outbox,
     pub(crate) events: Arc<EventQueue>,
     pub(crate) counts: Counts,
+    pub(crate) files: Manager,
     /// `None` once the loop is gone.
     jobs: Mutex<Option<Vec<Job>>>,
 }
@@ -157,6 +160,7 @@ impl Shared {
         listening: Vec<SocketAddr>,
         warnings: Vec<String>,
         outbox: Outbox,
+        files: Manager,
     ) -> Self {
         Self {
             id,
@@ -166,6 +170,7 @@ impl Shared {
             outbox,
             events: Arc::default(),
             counts: Counts::default(),
+            files,
             jobs: Mutex::new(Some(Vec::new())),
         }
     }

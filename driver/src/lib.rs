@@ -18,6 +18,7 @@ mod completion;
 mod counters;
 mod events;
 mod fetch;
+mod files;
 mod handle;
 pub mod interfaces;
 mod key_log;
@@ -38,6 +39,7 @@ pub use handle::{Handle, ListError, Sending};
 pub use p2pnet_protocol as protocol;
 pub use p2pnet_protocol::handlers::Handlers;
 pub use p2pnet_protocol::{Config, ConnId, Event, Packet, PeerId};
+pub use p2pnet_storage as storage;
 pub use reply::{Reply, Stopped};
 
 /// The core with the provider of cryptography that every adapter uses.

@@ -15,8 +15,9 @@
 
 mod keep;
 
-use p2pnet_protocol::{BlockTarget, PeerId};
+use p2pnet_protocol::{BlockTarget, PeerId, SavedTransfers};
 use rustix::fs::{FlockOperation, OFlags, flock};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
@@ -32,6 +33,8 @@ const IDENTITY: &str = "identity.key";
 const SEED_BYTES: usize = 32;
 /// No honest list file is larger.
 const LISTS_BYTES_MAX: u64 = 64 << 20;
+/// No transfers that this program writes are larger.
+const TRANSFERS_BYTES_MAX: u64 = 64 << 20;
 /// The permission bits by which others than the owner may write.
 const OTHERS_WRITE: u32 = 0o022;
 /// The permission bits by which others than the owner may do anything at all.
@@ -148,10 +151,10 @@ pub struct Lists {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ListsFile {
+struct Versioned<T> {
     version: u32,
     #[serde(flatten)]
-    lists: Lists,
+    content: T,
 }
 
 /// An open state directory. It is locked until this is dropped.
@@ -246,26 +249,7 @@ impl StateDir {
     /// [`StateError::Corrupt`] if the file is not what [`save_lists`](Self::save_lists) writes, and
     /// [`StateError::Permissions`] or [`StateError::ForeignOwner`] if another user may have written it.
     pub fn lists(&self) -> Result<Lists, StateError> {
-        let file = self.path.join("lists.json");
-        let corrupt = |problem: String| StateError::Corrupt { file: file.clone(), problem };
-        let opened = match open(&file) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Lists::default()),
-            opened => opened.map_err(io_error("opening", &file))?,
-        };
-        let metadata = opened.metadata().map_err(io_error("opening", &file))?;
-        check_file(&file, &metadata, OTHERS_WRITE)?;
-        let mut text = Vec::new();
-        let read = opened.take(LISTS_BYTES_MAX + 1).read_to_end(&mut text);
-        read.map_err(io_error("reading", &file))?;
-        if text.len() as u64 > LISTS_BYTES_MAX {
-            return Err(corrupt("too large".into()));
-        }
-        let read: ListsFile =
-            serde_json::from_slice(&text).map_err(|error| corrupt(error.to_string()))?;
-        if read.version != 1 {
-            return Err(corrupt(format!("version {}; this program knows 1", read.version)));
-        }
-        Ok(read.lists)
+        Ok(self.load("lists.json", LISTS_BYTES_MAX)?.unwrap_or_default())
     }
 
     /// Saves the lists. Once this returns they survive a crash.
@@ -273,13 +257,63 @@ impl StateDir {
     /// # Errors
     /// Whatever the operating system says; the old lists are then still there.
     pub fn save_lists(&self, lists: &Lists) -> Result<(), StateError> {
-        let file = ListsFile { version: 1, lists: lists.clone() };
-        let mut text = serde_json::to_vec_pretty(&file).map_err(|error| StateError::Corrupt {
-            file: self.path.join("lists.json"),
+        self.save("lists.json", lists)
+    }
+
+    /// The transfers of an earlier run; none if none were saved yet.
+    ///
+    /// # Errors
+    /// As [`lists`](Self::lists).
+    pub fn transfers(&self) -> Result<SavedTransfers, StateError> {
+        Ok(self.load("transfers.json", TRANSFERS_BYTES_MAX)?.unwrap_or_default())
+    }
+
+    /// Saves the transfers. Once this returns they survive a crash.
+    ///
+    /// # Errors
+    /// As [`save_lists`](Self::save_lists).
+    pub fn save_transfers(&self, transfers: &SavedTransfers) -> Result<(), StateError> {
+        self.save("transfers.json", transfers)
+    }
+
+    /// What [`save`](Self::save) wrote, if it ever did.
+    pub(crate) fn load<T: DeserializeOwned>(
+        &self,
+        name: &str,
+        bytes_max: u64,
+    ) -> Result<Option<T>, StateError> {
+        let file = self.path.join(name);
+        let corrupt = |problem: String| StateError::Corrupt { file: file.clone(), problem };
+        let opened = match open(&file) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened.map_err(io_error("opening", &file))?,
+        };
+        let metadata = opened.metadata().map_err(io_error("opening", &file))?;
+        check_file(&file, &metadata, OTHERS_WRITE)?;
+        let mut text = Vec::new();
+        let read = opened.take(bytes_max + 1).read_to_end(&mut text);
+        read.map_err(io_error("reading", &file))?;
+        if text.len() as u64 > bytes_max {
+            return Err(corrupt("too large".into()));
+        }
+        let read: Versioned<T> =
+            serde_json::from_slice(&text).map_err(|error| corrupt(error.to_string()))?;
+        if read.version != 1 {
+            return Err(corrupt(format!("version {}; this program knows 1", read.version)));
+        }
+        Ok(Some(read.content))
+    }
+
+    /// Replaces a file with `content` and a version number, in one step. Once this returns it survives a crash.
+    pub(crate) fn save<T: Serialize>(&self, name: &str, content: &T) -> Result<(), StateError> {
+        let corrupt = |error: serde_json::Error| StateError::Corrupt {
+            file: self.path.join(name),
             problem: error.to_string(),
-        })?;
+        };
+        let mut text =
+            serde_json::to_vec_pretty(&Versioned { version: 1, content }).map_err(corrupt)?;
         text.push(b'\n');
-        self.replace("lists.json", &text)
+        self.replace(name, &text)
     }
 
     /// Replaces a file in one step.

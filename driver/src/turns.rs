@@ -17,9 +17,11 @@
 mod buffer;
 mod keep;
 mod streams;
+mod transfers;
 mod work;
 
 use crate::clock::{Clock, WallFeed};
+use crate::files::Files;
 use crate::handle::{Call, Shared};
 use crate::interfaces;
 use crate::key_log::KeyLog;
@@ -64,6 +66,7 @@ pub struct Turns<S: Sockets> {
     handlers: Handlers,
     key_log: Option<KeyLog>,
     anonymous: bool,
+    files: Files,
 
     conns: HashMap<ConnId, Conn<S::Stream>>,
     to_read: VecDeque<ConnId>,
@@ -130,6 +133,7 @@ impl<S: Sockets> Turns<S> {
             handlers: driver.handlers,
             key_log: driver.key_log,
             anonymous: driver.anonymous,
+            files: driver.files,
             conns: HashMap::new(),
             to_read: VecDeque::new(),
             to_write: VecDeque::new(),
@@ -165,6 +169,7 @@ impl<S: Sockets> Turns<S> {
             this.sockets.await_receive(SocketId::Watch);
             this.watched = true;
         }
+        this.resume_transfers(driver.transfers);
         Ok(this)
     }
 

@@ -3,8 +3,8 @@
 //! [`Limits::total_bytes_max`] is the most that a node's state and queues can take, whatever its peers do. It counts
 //! the core; an adapter adds one read buffer for the node and the kernel's socket buffers.
 
-use crate::task::NetworkTask;
 use crate::distribution::{CHUNK_BYTES, CHUNK_BYTES_MAX, CHUNKS_MAX};
+use crate::task::NetworkTask;
 use serde::{Deserialize, Serialize};
 
 /// How much a node may take. Start from a preset: [`Limits::small`], [`Limits::default`] or [`Limits::large`].

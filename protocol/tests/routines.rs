@@ -102,3 +102,19 @@ fn rotate_broadcast_port_moves_to_another_designated_port() {
         .saw(0, |event| matches!(event, Event::BroadcastPortChanged { port } if *port == after));
     assert_eq!(told, 1);
 }
+
+#[test]
+fn a_node_that_shuts_down_waits_for_no_routine() {
+    let mut world = World::pair();
+    world.join(0, 1);
+    routine(&mut world, "DiscernPeerChannels", RoutineChange::Start).unwrap();
+    world.cut = true;
+    let node = &mut world.nodes[0];
+    node.shutdown(world.now);
+    while node.poll_output().is_some() {}
+    let later = world.now + Duration::from_secs(61);
+    node.handle_timeout(later);
+    while node.poll_output().is_some() {}
+    let next = node.poll_timeout();
+    assert!(next.is_none_or(|deadline| deadline.at > later), "{next:?}");
+}

@@ -190,6 +190,15 @@ impl<S: Sockets> Turns<S> {
         if let Request::Save { keeps, bytes } = &what {
             return self.keep(request, *keeps, bytes);
         }
+        let what = match what {
+            Request::File(wanted) => {
+                if self.files.ask(request, wanted).is_err() {
+                    self.net.handle_answer(self.now, request, Answer::Failed);
+                }
+                return;
+            }
+            what => what,
+        };
         let shared = Arc::downgrade(&self.shared);
         let ask = move || {
             let answer = fetch::answer(&what);
@@ -227,6 +236,7 @@ impl<S: Sockets> Turns<S> {
                 self.allow(peer, *trust);
             }
             Event::ListsChanged => self.save_lists(),
+            Event::TransfersChanged => return self.save_transfers(),
             Event::SendReady { peer } => {
                 // The outbox deals with it; the application waits on its own sends.
                 self.more |= self.shared.outbox.retry(peer);

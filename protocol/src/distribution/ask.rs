@@ -119,6 +119,8 @@ pub enum FileError {
     DiskFull,
     /// No safe name can be made of the one that it has.
     BadName,
+    /// What an earlier run stored of it is not what it wrote.
+    Damaged,
     /// This node has no file manager.
     NoFileManager,
     /// Too many transfers are under way.
@@ -145,6 +147,7 @@ impl fmt::Display for FileError {
             Self::QuotaExceeded => "the quota is used up",
             Self::DiskFull => "the disk is full",
             Self::BadName => "no safe name can be made of the file's name",
+            Self::Damaged => "what was stored of it in an earlier run is damaged",
             Self::NoFileManager => "this node stores no files",
             Self::Busy => "too many transfers are under way",
             Self::Io => "the file could not be read or written",

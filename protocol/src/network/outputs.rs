@@ -111,7 +111,9 @@ impl<C: Crypto> PeerNetwork<C> {
         }
         let timer = self.cx.timers.next().map(|(at, what)| Deadline { at, why: what.why() });
         let beacon = self.lan_deadline().map(|at| Deadline { at, why: Why::Beacon });
-        let routine = self.routines.next_deadline().map(|at| Deadline { at, why: Why::Routine });
+        // None runs while the node shuts down.
+        let routines = self.routines.next_deadline().filter(|_| !self.shutting_down);
+        let routine = routines.map(|at| Deadline { at, why: Why::Routine });
         let transfer = self.transfers.due().map(|at| Deadline { at, why: Why::Transfer });
         [timer, beacon, routine, transfer].into_iter().flatten().min_by_key(|deadline| deadline.at)
     }

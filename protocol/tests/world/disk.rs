@@ -1,8 +1,8 @@
 //! A host's files, in memory.
 
 use p2pnet_protocol::distribution::tree::{Tree, leaf};
+use p2pnet_protocol::hash::sha256;
 use p2pnet_protocol::*;
-use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What one node's requests about files find.
@@ -33,8 +33,8 @@ pub struct Partial {
 /// What a file with these bytes is.
 pub fn info(name: &str, bytes: &[u8]) -> FileInfo {
     let length = bytes.len() as u64;
-    let sha256 = Digest(Sha256::digest(bytes).into());
-    FileInfo { id: FileId(tree(bytes).root()), name: name.into(), bytes: length, sha256 }
+    let id = FileId(tree(bytes).root());
+    FileInfo { id, name: name.into(), bytes: length, sha256: Digest(sha256(&[bytes])) }
 }
 
 fn tree(bytes: &[u8]) -> Tree {
@@ -116,9 +116,9 @@ impl Disk {
                 while self.files.contains_key(&name) {
                     name.push('\'');
                 }
-                let sha256 = Digest(Sha256::digest(&partial.bytes).into());
+                let digest = Digest(sha256(&[&partial.bytes]));
                 self.files.insert(name.clone(), partial.bytes);
-                Ok(FileAnswer::Finished { place: format!("/{name}"), name, sha256 })
+                Ok(FileAnswer::Finished { place: format!("/{name}"), name, sha256: digest })
             }
             FileRequest::Abort { handle } => {
                 if let Some(id) = self.targets.remove(&handle) {

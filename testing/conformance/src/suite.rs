@@ -4,7 +4,7 @@
 #[macro_export]
 macro_rules! suite {
     ($spawn:expr) => {
-        $crate::scenarios!([$crate::On::alone($spawn)] talk flow ends dials strangers application lan bounds);
+        $crate::scenarios!([$crate::On::alone($spawn)] talk flow ends files dials strangers application lan bounds);
     };
 }
 
@@ -12,7 +12,7 @@ macro_rules! suite {
 #[macro_export]
 macro_rules! crosswise {
     ($here:expr, $there:expr) => {
-        $crate::scenarios!([$crate::On { here: $here, there: $there }] talk flow ends lan);
+        $crate::scenarios!([$crate::On { here: $here, there: $there }] talk flow ends files lan);
     };
 }
 
@@ -57,6 +57,11 @@ macro_rules! scenarios {
         both_may_part_at_once
         who_parted_may_meet_again
         a_shutdown_gives_up_dials_under_way
+    ); };
+    (@files $on:tt) => { $crate::tests!($on files
+        files_go_both_ways
+        files_that_fail_say_why
+        a_file_goes_on_after_a_restart
     ); };
     (@dials $on:tt) => { $crate::tests!($on dials
         a_refused_dial_is_told

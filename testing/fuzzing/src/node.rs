@@ -34,6 +34,8 @@ pub(crate) fn tight() -> Limits {
         unread_events_max: 64,
         packets_per_second_max: 200,
         beacon_checks_per_second_max: 20,
+        transfers_max: 2,
+        file_chunks_max: 16,
         outputs_max: 64,
         tasks_max: 3,
         task_issuers_max: 2,

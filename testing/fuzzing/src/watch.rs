@@ -141,7 +141,11 @@ impl Watch {
         node.handle_timeout(now);
         let outputs = self.drain(node);
         if let Some(deadline) = node.poll_timeout() {
-            assert!(deadline.at > now, "{:?} is due again at once", deadline.why);
+            assert!(
+                deadline.at > now,
+                "{:?} is due again at once: {deadline:?} {now:?}",
+                deadline.why
+            );
         }
         outputs
     }

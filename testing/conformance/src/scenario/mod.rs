@@ -4,6 +4,7 @@ pub mod application;
 pub mod bounds;
 pub mod dials;
 pub mod ends;
+pub mod files;
 pub mod flow;
 pub mod interfaces;
 pub mod lan;
@@ -26,6 +27,7 @@ mod tests {
             include_str!("bounds.rs"),
             include_str!("dials.rs"),
             include_str!("ends.rs"),
+            include_str!("files.rs"),
             include_str!("flow.rs"),
             include_str!("interfaces.rs"),
             include_str!("lan.rs"),

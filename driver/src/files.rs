@@ -1,0 +1,257 @@
+//! The host's files, for the core: what it asks is done on threads of their own, in order, and answered by jobs.
+//!
+//! One thread reads what goes out and one writes what comes in, so that neither waits for the other's disk; a file to be
+//! sent is read for its hashes by a third. They are started when they are first needed and end with the node.
+
+mod source;
+mod target;
+
+use crate::handle::{Job, Shared};
+use p2pnet_protocol::distribution::NAME_BYTES_MAX;
+use p2pnet_protocol::{Answer, FileAnswer, FileError, FileHandle, FileRequest, RequestId};
+use p2pnet_storage::{Error, FileManager, OutgoingFile, Which};
+use source::Source;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::thread;
+use target::Target;
+
+/// The file manager in use, if there is one. It can be replaced while the node runs.
+#[derive(Clone, Default)]
+pub(crate) struct Manager(Arc<Mutex<Option<Box<dyn FileManager>>>>);
+
+impl std::fmt::Debug for Manager {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Manager")
+    }
+}
+
+impl Manager {
+    /// Puts another one in its place; files that are open stay with the one that opened them.
+    pub(crate) fn set(&self, manager: Option<Box<dyn FileManager>>) {
+        let before =
+            std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), manager);
+        drop(before);
+    }
+
+    pub(crate) fn with<T>(
+        &self,
+        run: impl FnOnce(&mut dyn FileManager) -> Result<T, Error>,
+    ) -> Result<T, FileError> {
+        let mut manager = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let manager = manager.as_mut().ok_or(FileError::NoFileManager)?;
+        run(&mut **manager).map_err(|error| told(&error))
+    }
+}
+
+/// What the core is told of a storage's trouble. The log has the rest.
+fn told(error: &Error) -> FileError {
+    tracing::debug!(target: "p2pnet::files", %error, "a file");
+    match error {
+        Error::NotFound => FileError::NotFound,
+        Error::BadName => FileError::BadName,
+        Error::TooLarge { .. } | Error::BadChunkSize { .. } => FileError::TooLarge,
+        Error::QuotaExceeded { .. } | Error::TooManyFiles { .. } => FileError::QuotaExceeded,
+        Error::DiskFull { .. } => FileError::DiskFull,
+        Error::Changed | Error::OutOfRange => FileError::Changed,
+        Error::Busy | Error::InUse => FileError::Busy,
+        Error::Io(error) if error.kind() == std::io::ErrorKind::NotFound => FileError::NotFound,
+        Error::Io(error) if error.kind() == std::io::ErrorKind::StorageFull => FileError::DiskFull,
+        Error::Io(error) if error.kind() == std::io::ErrorKind::IsADirectory => FileError::NotAFile,
+        _ => FileError::Io,
+    }
+}
+
+/// A request on its way to a thread.
+enum Work {
+    Request(RequestId, FileRequest),
+    /// A file was read for its hashes.
+    Opened(FileHandle, Source),
+}
+
+/// Where requests go.
+#[derive(Debug)]
+pub(crate) struct Files {
+    manager: Manager,
+    shared: Weak<Shared>,
+    out: Option<Sender<Work>>,
+    inward: Option<Sender<Work>>,
+    hashing: Option<Sender<Work>>,
+}
+
+impl Files {
+    pub(crate) const fn new(manager: Manager, shared: Weak<Shared>) -> Self {
+        Self { manager, shared, out: None, inward: None, hashing: None }
+    }
+
+    /// Does what is asked, sooner or later. The request comes back if that can't be begun.
+    pub(crate) fn ask(&mut self, id: RequestId, request: FileRequest) -> Result<(), RequestId> {
+        let to = match &request {
+            FileRequest::Open { .. } => self.hashing(),
+            FileRequest::Read { .. } | FileRequest::Close { .. } => self.out(),
+            FileRequest::Begin { .. }
+            | FileRequest::Write { .. }
+            | FileRequest::Finish { .. }
+            | FileRequest::Abort { .. } => self.inward(),
+        };
+        to.and_then(|to| to.send(Work::Request(id, request)).ok()).ok_or(id)
+    }
+
+    fn out(&mut self) -> Option<&Sender<Work>> {
+        if self.out.is_none() {
+            let shared = self.shared.clone();
+            self.out = start("p2pnet-files-out", move |work| read_out(&shared, &work));
+        }
+        self.out.as_ref()
+    }
+
+    fn inward(&mut self) -> Option<&Sender<Work>> {
+        if self.inward.is_none() {
+            let (shared, manager) = (self.shared.clone(), self.manager.clone());
+            self.inward = start("p2pnet-files-in", move |work| write_in(&shared, &manager, &work));
+        }
+        self.inward.as_ref()
+    }
+
+    fn hashing(&mut self) -> Option<&Sender<Work>> {
+        if self.hashing.is_none() {
+            let (shared, manager) = (self.shared.clone(), self.manager.clone());
+            let out = self.out()?.clone();
+            self.hashing = start("p2pnet-files-hash", move |work| {
+                open_files(&shared, &manager, &out, &work);
+            });
+        }
+        self.hashing.as_ref()
+    }
+}
+
+fn start(name: &str, run: impl FnOnce(Receiver<Work>) + Send + 'static) -> Option<Sender<Work>> {
+    let (sender, receiver) = channel();
+    let started = thread::Builder::new().name(name.into()).spawn(move || run(receiver));
+    started.is_ok().then_some(sender)
+}
+
+/// False once the node is gone.
+fn answer(shared: &Weak<Shared>, id: RequestId, answer: Result<FileAnswer, FileError>) -> bool {
+    let Some(shared) = shared.upgrade() else { return false };
+    let answer = answer.unwrap_or_else(FileAnswer::Failed);
+    shared.leave(Job::Answer(id, Answer::File(answer)));
+    true
+}
+
+/// Opens files to be sent, one after the other: that takes as long as reading them.
+fn open_files(shared: &Weak<Shared>, manager: &Manager, out: &Sender<Work>, work: &Receiver<Work>) {
+    for work in work {
+        let Work::Request(id, FileRequest::Open { handle, name, local }) = work else { continue };
+        let opened = find(manager, &name, local).and_then(|file| {
+            Source::open(file, || shared.strong_count() > 0).map_err(|error| told(&error))
+        });
+        let found = opened.map(|source| {
+            let mut info = source.info().clone();
+            info.name = shown_name(&name, &info.name);
+            if !local {
+                // Whoever asks for it next finds it by its content as well.
+                let _ = manager
+                    .with(|manager| manager.remember(&name, p2pnet_storage::FileId(info.id.0)));
+            }
+            // Known to the reader before the core can ask for a chunk.
+            let _ = out.send(Work::Opened(handle, source));
+            FileAnswer::Opened(info)
+        });
+        if !answer(shared, id, found) {
+            return;
+        }
+    }
+}
+
+/// What a file is called on the way: the last part of its path.
+fn shown_name(asked: &str, stored: &str) -> String {
+    let base = Path::new(asked).file_name().map(|name| name.to_string_lossy().into_owned());
+    let mut name = base.unwrap_or_else(|| stored.into());
+    let mut end = name.len().min(NAME_BYTES_MAX);
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    name.truncate(end);
+    name
+}
+
+/// The file that is meant: what the application names may be any file, what a peer names is a stored one or none.
+fn find(manager: &Manager, name: &str, local: bool) -> Result<Box<dyn OutgoingFile>, FileError> {
+    let stored = |which: Which<'_>| manager.with(|manager| manager.get_file(which));
+    if !local {
+        return stored(Which::Name(name));
+    }
+    let path = Path::new(name);
+    if path.components().count() == 1 && !path.is_absolute() {
+        match stored(Which::Name(name)) {
+            Err(FileError::NotFound | FileError::NoFileManager | FileError::BadName) => {}
+            found => return found,
+        }
+    }
+    p2pnet_storage::open_path(path).map_err(|error| match error {
+        Error::BadName => FileError::NotAFile,
+        error => told(&error),
+    })
+}
+
+fn read_out(shared: &Weak<Shared>, work: &Receiver<Work>) {
+    let mut sources: BTreeMap<FileHandle, Source> = BTreeMap::new();
+    for work in work {
+        let (id, request) = match work {
+            Work::Opened(handle, source) => {
+                sources.insert(handle, source);
+                continue;
+            }
+            Work::Request(id, request) => (id, request),
+        };
+        let done = match request {
+            FileRequest::Read { handle, chunk } => match sources.get_mut(&handle) {
+                Some(source) => source.read(chunk).map_err(|error| told(&error)),
+                None => Err(FileError::NotFound),
+            },
+            FileRequest::Close { handle } => {
+                sources.remove(&handle);
+                Ok(FileAnswer::Done)
+            }
+            _ => Err(FileError::Io),
+        };
+        if !answer(shared, id, done) {
+            return;
+        }
+    }
+}
+
+fn write_in(shared: &Weak<Shared>, manager: &Manager, work: &Receiver<Work>) {
+    let mut targets: BTreeMap<FileHandle, Target> = BTreeMap::new();
+    for work in work {
+        let Work::Request(id, request) = work else { continue };
+        let done = match request {
+            FileRequest::Begin { handle, file } => Target::begin(manager, file).map(|target| {
+                let have = target.have();
+                targets.insert(handle, target);
+                FileAnswer::Begun { have }
+            }),
+            FileRequest::Write { handle, chunk, bytes } => match targets.get_mut(&handle) {
+                Some(target) => target.write(chunk, &bytes).map_err(|error| told(&error)),
+                None => Err(FileError::NotFound),
+            },
+            FileRequest::Finish { handle } => match targets.remove(&handle) {
+                Some(target) => target.finish(),
+                None => Err(FileError::NotFound),
+            },
+            FileRequest::Abort { handle } => {
+                if let Some(target) = targets.remove(&handle) {
+                    target.abort();
+                }
+                Ok(FileAnswer::Done)
+            }
+            _ => Err(FileError::Io),
+        };
+        if !answer(shared, id, done) {
+            return;
+        }
+    }
+}

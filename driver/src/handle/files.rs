@@ -1,0 +1,71 @@
+//! Files by the handle.
+
+use super::Handle;
+use crate::reply::Reply;
+use p2pnet_protocol::{
+    CommandError, FileConfig, FileDirection, FileError, FileId, PeerId, RequestId, TransferView,
+};
+use p2pnet_storage::{FileInfo, FileManager};
+
+/// Files.
+impl Handle {
+    /// Offers a file to peers: at once to those that are connected, to the others when they come. `name` is a stored file
+    /// or a path. The reply is the ticket by which [`Event::FileOpened`](p2pnet_protocol::Event::FileOpened) tells what
+    /// file it is.
+    pub fn offer_file(
+        &self,
+        name: impl Into<String>,
+        to: Vec<PeerId>,
+    ) -> Reply<RequestId, CommandError> {
+        let name = name.into();
+        self.try_call(move |net, now| net.offer_file(now, &name, to))
+    }
+
+    /// Gets a file by name from peers that have it, from all of them at once.
+    pub fn fetch_file(
+        &self,
+        name: impl Into<String>,
+        from: Vec<PeerId>,
+    ) -> Reply<RequestId, CommandError> {
+        let name = name.into();
+        self.try_call(move |net, now| net.fetch_file(now, &name, &from))
+    }
+
+    /// Takes an offered file.
+    pub fn accept_file(&self, file: FileId) -> Reply<(), CommandError> {
+        self.try_call(move |net, now| net.accept_file(now, &file))
+    }
+
+    /// Turns an offered file down.
+    pub fn refuse_file(&self, file: FileId) -> Reply<(), CommandError> {
+        self.try_call(move |net, now| net.refuse_file(now, &file))
+    }
+
+    /// Ends a transfer.
+    pub fn cancel_file(&self, file: FileId, direction: FileDirection) -> Reply<(), CommandError> {
+        self.try_call(move |net, now| net.cancel_file(now, &file, direction))
+    }
+
+    /// The transfers under way, offers included.
+    pub fn transfers(&self) -> Reply<Vec<TransferView>> {
+        self.call(|net, _| net.transfers())
+    }
+
+    /// Changes what the node does about offers and questions.
+    pub fn set_files(&self, config: FileConfig) -> Reply<()> {
+        self.call(move |net, now| net.set_files(now, config))
+    }
+
+    /// The files that are stored. This waits for the disk.
+    ///
+    /// # Errors
+    /// [`FileError::NoFileManager`], or what the disk says.
+    pub fn stored_files(&self) -> Result<Vec<FileInfo>, FileError> {
+        self.shared().files.with(|manager| manager.list())
+    }
+
+    /// Keeps files with another manager from now on. Files that are on their way stay with the one before.
+    pub fn set_file_manager(&self, manager: impl FileManager + 'static) {
+        self.shared().files.set(Some(Box::new(manager)));
+    }
+}
