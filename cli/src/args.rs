@@ -4,6 +4,7 @@ use crate::log::LogFormat;
 use crate::runtime::Runtime;
 use crate::settings::PolicyPreset;
 use crate::simulate::{Replay, Simulate};
+use crate::task_args::{Data, Task};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::path::PathBuf;
@@ -75,6 +76,12 @@ pub(crate) enum Command {
     Id(Node),
     /// Stop the running node; returns when it has ended and everything is saved
     Stop(Node),
+    /// Ask peers to do something: messages, blocks, labels, settings, and what applications define
+    #[command(subcommand)]
+    Task(Task),
+    /// The data area that trusted members of the network share: get, set, delete, list, compare
+    #[command(subcommand)]
+    Data(Data),
     /// Issue certificates of membership
     #[command(subcommand)]
     Authority(Authority),
@@ -448,6 +455,14 @@ mod tests {
             "p2pnet routine interval RotateBroadcastPort 5s",
             "p2pnet id",
             "p2pnet stop --state d",
+            "p2pnet task send ping-peer --to 3fa94c01",
+            "p2pnet task send block-ip 192.0.2.0/24 --all --sign-with authority.key --valid 5m",
+            "p2pnet task list --json",
+            "p2pnet data set colour blue",
+            "p2pnet data get colour --json",
+            "p2pnet data delete colour",
+            "p2pnet data list --state d",
+            "p2pnet data sync 3fa94c01",
             "p2pnet authority new",
             "p2pnet authority issue 00 --days 3 --key k",
             "p2pnet config --default",
@@ -475,6 +490,9 @@ mod tests {
             "p2pnet unblock",
             "p2pnet disallow",
             "p2pnet inbound maybe",
+            "p2pnet task send ping-peer",
+            "p2pnet task send ping-peer --to 3fa94c01 --all",
+            "p2pnet data set colour",
             "p2pnet routine interval RotateBroadcastPort",
             "p2pnet authority issue 00 --days 0",
             "p2pnet config",

@@ -6,7 +6,7 @@ use crate::files::SmallFile;
 use crate::out::{note, out};
 use p2pnet_crypto::FastCrypto;
 use p2pnet_protocol::trust::certificate::Certificate;
-use p2pnet_protocol::{Crypto as _, NetworkName, PeerId, PublicKey, UnixTime};
+use p2pnet_protocol::{Crypto, NetworkName, PeerId, PublicKey, UnixTime};
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -109,6 +109,20 @@ pub(crate) fn public_key(path: &Path, warnings: &mut Vec<String>) -> Result<Publ
     Ok(public)
 }
 
+/// The authority's key in the file at `path`, ready to sign.
+///
+/// # Errors
+/// The file can't be read or holds no such key.
+pub(crate) fn signing_key(
+    crypto: &FastCrypto,
+    path: &Path,
+) -> Result<<FastCrypto as Crypto>::SigningKey, Failure> {
+    let file = SmallFile::read(path)?;
+    let seed = seed(&file, path)?;
+    file.secret_warning(KEY).into_iter().for_each(note);
+    Ok(crypto.signing_key(&seed))
+}
+
 /// The seed of the authority's key.
 fn seed(file: &SmallFile, path: &Path) -> Result<Zeroizing<[u8; 32]>, Failure> {
     let digits = file.text().ok().and_then(|text| text.trim().strip_prefix(KEY_PREFIX));
@@ -134,7 +148,7 @@ fn from_hex(digits: &str) -> Option<Zeroizing<[u8; 32]>> {
     Some(bytes)
 }
 
-fn crypto() -> Result<FastCrypto, Failure> {
+pub(crate) fn crypto() -> Result<FastCrypto, Failure> {
     FastCrypto::new().map_err(|_| Failure::failed("the operating system gives no randomness"))
 }
 
@@ -150,13 +164,11 @@ pub(crate) fn peer_id(seed: &[u8; 32]) -> Result<PeerId, Failure> {
     Ok(PeerId::of(&public_of(&crypto()?, seed)))
 }
 
-fn now() -> Result<UnixTime, Failure> {
+pub(crate) fn now() -> Result<UnixTime, Failure> {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     if since < CLOCK_SANE_SECS {
-        return Err(Failure::failed(
-            "this machine's clock is not set, so no certificate can be dated",
-        )
-        .fix("set it, for instance with `timedatectl set-ntp true`"));
+        return Err(Failure::failed("this machine's clock is not set, so nothing can be dated")
+            .fix("set it, for instance with `timedatectl set-ntp true`"));
     }
     Ok(UnixTime(since))
 }

@@ -16,7 +16,7 @@ use std::io::{self, Read as _};
 /// The largest message that is read from standard input: the largest packet that a node can be set to take, roughly.
 const INPUT_BYTES_MAX: u64 = 4 << 20;
 
-fn connect(node: &args::Node) -> Result<Client, Failure> {
+pub(crate) fn connect(node: &args::Node) -> Result<Client, Failure> {
     Client::connect(&state_path::choose(node.state.dir.as_deref())?)
 }
 
@@ -301,7 +301,7 @@ fn peer_cells(row: &PeerRow) -> Vec<String> {
         when(size(row.bytes_received)),
         when(size(row.queued_bytes)),
         when(span(row.idle_ms)),
-        clean(&row.label),
+        clean(row.assigned.as_ref().unwrap_or(&row.label)),
     ]
 }
 

@@ -7,6 +7,7 @@
 //! | [`up`], [`options`], [`signals`] | running a node; [`story`], [`present`] and [`report`] tell what happens |
 //! | [`files`], [`membership`] | the files that it is given |
 //! | [`control`] | how commands speak to the running node |
+//! | [`task`], [`task_args`], [`task_body`], [`data`] | tasks, and the data that members share |
 //! | [`commands`], [`authority`], [`doctor`], [`inspect`] | the other commands |
 //! | [`simulate`] | a world of nodes in virtual time |
 //!
@@ -23,6 +24,7 @@ mod args;
 mod authority;
 mod commands;
 mod control;
+mod data;
 mod doctor;
 mod failure;
 mod files;
@@ -39,6 +41,9 @@ mod signals;
 mod simulate;
 mod state_path;
 mod story;
+mod task;
+mod task_args;
+mod task_body;
 mod text;
 mod up;
 
@@ -86,6 +91,8 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Routine(args) => commands::routine(args),
         Command::Id(args) => commands::id(&args),
         Command::Stop(args) => commands::stop(&args),
+        Command::Task(command) => task::run(command),
+        Command::Data(command) => data::run(command),
         Command::Authority(command) => authority::run(command),
         Command::Config(args) => config(&args),
         Command::Doctor(args) => doctor::run(&args),

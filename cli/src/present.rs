@@ -100,6 +100,33 @@ impl Presenter {
             Line::BroadcastPortChanged { port } => {
                 self.palette.faint(&format!("beacons now go to UDP port {port}"))
             }
+            Line::TaskReceived { peer, text: Some(text), .. } => self.message(peer, text),
+            Line::TaskReceived { peer, task, kind, waits: true, .. } => {
+                format!("{} asks for {kind}: task {task} waits", self.name(peer))
+            }
+            Line::TaskExecuted { peer, kind, done, reason, .. } => {
+                let result = if *done { "done" } else { reason.as_deref().unwrap_or("failed") };
+                self.palette.faint(&format!("{} asked for {kind}: {}", peer.short(), clean(result)))
+            }
+            Line::TaskRefused { peer, reason, .. } => self.palette.faint(&format!(
+                "a task from {} was refused: {}",
+                peer.short(),
+                clean(reason)
+            )),
+            Line::TaskAnswered { peer, task, done: false, reason } => format!(
+                "{} did not do task {task}: {}",
+                self.name(peer),
+                clean(reason.as_deref().unwrap_or("no reason given"))
+            ),
+            Line::DataChanged { key, peer: Some(peer) } => {
+                self.palette.faint(&format!("{} changed the data at {}", peer.short(), clean(key)))
+            }
+            Line::IdentifierAssigned { peer, label } => {
+                format!("the authority calls {} {}", self.name(peer), clean(label))
+            }
+            Line::TaskReceived { .. }
+            | Line::TaskAnswered { .. }
+            | Line::DataChanged { peer: None, .. } => return None,
             Line::Warning { text } => format!("{} {}", self.palette.bad("note:"), clean(text)),
             Line::Stopping => "stopping: saying goodbye (Ctrl-C again to leave at once)".into(),
             Line::Stopped => "stopped".into(),

@@ -1,9 +1,10 @@
 //! What happens, as the program tells it: the events of the core in the words that both its forms share, and as JSON.
 
 use p2pnet_protocol::net::canonical;
+use p2pnet_protocol::task::{TaskBody, TaskKind};
 use p2pnet_protocol::{
     DataPayloadFormat, Direction, DiscoverySource, DiscoveryStatus, Event, Packet, PacketKind,
-    PeerId, Received, Trust, TrustChange,
+    PeerId, Received, TaskId, Trust, TrustChange,
 };
 use serde::Serialize;
 use std::net::SocketAddr;
@@ -92,6 +93,45 @@ pub(crate) enum Line {
         port: u16,
     },
     ListsChanged,
+    TaskReceived {
+        peer: PeerId,
+        task: TaskId,
+        kind: TaskKind,
+        by_authority: bool,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        text: Option<String>,
+        waits: bool,
+    },
+    TaskExecuted {
+        peer: PeerId,
+        task: TaskId,
+        kind: TaskKind,
+        done: bool,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    TaskRefused {
+        peer: PeerId,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        task: Option<TaskId>,
+        reason: String,
+    },
+    TaskAnswered {
+        peer: PeerId,
+        task: TaskId,
+        done: bool,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    DataChanged {
+        key: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        peer: Option<PeerId>,
+    },
+    IdentifierAssigned {
+        peer: PeerId,
+        label: String,
+    },
     Warning {
         text: String,
     },
@@ -151,6 +191,27 @@ pub(crate) fn lines(event: Event, me: PeerId) -> Vec<Line> {
         },
         Event::BroadcastPortChanged { port } => Line::BroadcastPortChanged { port },
         Event::ListsChanged => Line::ListsChanged,
+        Event::TaskReceived { peer, task, by_authority, body, waits, .. } => {
+            let kind = body.kind();
+            let text = match *body {
+                TaskBody::SendMessage(text) => Some(text),
+                _ => None,
+            };
+            Line::TaskReceived { peer, task, kind, by_authority, text, waits }
+        }
+        Event::TaskExecuted { peer, task, kind, result } => {
+            let reason = result.as_ref().err().map(ToString::to_string);
+            Line::TaskExecuted { peer, task, kind, done: result.is_ok(), reason }
+        }
+        Event::TaskRefused { peer, task, why, .. } => {
+            Line::TaskRefused { peer, task, reason: why.to_string() }
+        }
+        Event::TaskAnswered { peer, task, result } => {
+            let reason = result.as_ref().err().map(ToString::to_string);
+            Line::TaskAnswered { peer, task, done: result.is_ok(), reason }
+        }
+        Event::DataChanged { key, from } => Line::DataChanged { key, peer: from },
+        Event::IdentifierAssigned { peer, label } => Line::IdentifierAssigned { peer, label },
         // The rest concerns those who program against the core.
         _ => return Vec::new(),
     };

@@ -3,6 +3,8 @@
 mod files;
 mod tasks;
 
+pub use tasks::AskError;
+
 use crate::Node;
 use crate::counters::{Counters, Counts};
 use crate::events::EventQueue;
@@ -51,6 +53,7 @@ pub(crate) struct Shared {
     pub(crate) events: Arc<EventQueue>,
     pub(crate) counts: Counts,
     pub(crate) files: Manager,
+    pub(crate) asking: tasks::Asking,
     /// `None` once the loop is gone.
     jobs: Mutex<Option<Vec<Job>>>,
 }
@@ -171,6 +174,7 @@ impl Shared {
             events: Arc::default(),
             counts: Counts::default(),
             files,
+            asking: tasks::Asking::default(),
             jobs: Mutex::new(Some(Vec::new())),
         }
     }
@@ -201,6 +205,7 @@ impl Shared {
         let jobs = self.jobs().take();
         drop(jobs);
         self.outbox.remove_all();
+        self.asking.end();
         self.events.end();
         self.wake.end();
     }

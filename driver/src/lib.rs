@@ -35,7 +35,7 @@ mod wake;
 pub use builder::{Builder, Driver, StartError};
 pub use counters::Counters;
 pub use events::Events;
-pub use handle::{Handle, ListError, Sending};
+pub use handle::{AskError, Handle, ListError, Sending};
 pub use p2pnet_protocol as protocol;
 pub use p2pnet_protocol::handlers::Handlers;
 pub use p2pnet_protocol::{Config, ConnId, Event, Packet, PeerId};

@@ -7,6 +7,7 @@ pub(crate) mod protocol;
 mod resolve;
 mod server;
 mod service;
+mod tasks;
 
 pub(crate) use client::Client;
 pub(crate) use server::Server;

@@ -3,7 +3,10 @@
 use crate::failure::Failure;
 use p2pnet_protocol::net::canonical;
 use p2pnet_protocol::network::{PeerState, PeerView};
-use p2pnet_protocol::{BlockTarget, Direction, Duration, PeerId, SendError, Trust};
+use p2pnet_protocol::task::{DataEntry, TaskBody, TaskOutcome};
+use p2pnet_protocol::{
+    BlockTarget, Direction, Duration, NetworkName, PeerId, SendError, TaskId, TaskView, Trust,
+};
 use serde::{Deserialize, Serialize};
 
 /// What a command wants. Peers are named by their whole id or a unique prefix of it.
@@ -52,6 +55,24 @@ pub(crate) enum Request {
     Routine { name: String, change: RoutineWish },
     /// End the node; the answer comes when it has ended.
     Stop,
+    /// The peer that this text names.
+    Resolve { peer: String },
+    /// The network's name.
+    Network,
+    /// Ask one peer, or everyone if nobody is named.
+    Task { to: Option<PeerId>, body: Box<TaskBody>, valid: Duration, keep: bool },
+    /// Hand on a task that was signed elsewhere, in hex.
+    SignedTask { to: Option<PeerId>, task: String },
+    /// Tasks under way.
+    Tasks,
+    /// The entry of a key.
+    DataGet { key: String },
+    /// Write a value, or delete it.
+    DataSet { key: String, value: Option<String> },
+    /// Every entry.
+    DataList,
+    /// Compare the data area with a peer's.
+    DataSync { peer: PeerId },
 }
 
 /// A change to a routine.
@@ -83,6 +104,16 @@ pub(crate) enum Response {
     Trusted(Vec<PeerId>),
     /// Routines.
     Routines(Vec<RoutineRow>),
+    /// The network's name.
+    Network(NetworkName),
+    /// A task was sent, to be answered in the story.
+    Asked(TaskId),
+    /// What a task gave.
+    Outcome(TaskOutcome),
+    /// Tasks under way.
+    Tasks(Vec<TaskView>),
+    /// Entries of the data area.
+    Entries(Vec<DataEntry>),
     /// It did not succeed.
     Failed(Failure),
 }
@@ -99,6 +130,9 @@ pub(crate) struct PeerRow {
     pub(crate) port: Option<u16>,
     /// Its own claim.
     pub(crate) label: String,
+    /// The label that the network's authority gave it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) assigned: Option<String>,
     pub(crate) bytes_sent: u64,
     pub(crate) bytes_received: u64,
     pub(crate) packets_sent: u64,
@@ -122,6 +156,7 @@ impl From<PeerView> for PeerRow {
             direction: view.direction,
             port: view.port,
             label: view.label,
+            assigned: view.assigned,
             bytes_sent: stats.bytes_sent,
             bytes_received: stats.bytes_received,
             packets_sent: stats.packets_sent,
@@ -186,6 +221,7 @@ mod tests {
             direction: Some(Direction::Incoming),
             port: None,
             label: "a".into(),
+            assigned: None,
             bytes_sent: 1,
             bytes_received: 2,
             packets_sent: 3,

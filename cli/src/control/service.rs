@@ -3,6 +3,7 @@
 use super::protocol::{PeerRow, Request, Response, RoutineRow, RoutineWish, SentRow};
 use super::resolve;
 use super::server::Service;
+use super::tasks;
 use crate::failure::Failure;
 use crate::settings::{has_scope, parse_block_target};
 use crate::up::End;
@@ -82,6 +83,8 @@ impl NodeService {
                 let _ = self.ask.send(End::Command);
                 Ok(Response::Done)
             }
+            Request::Resolve { peer } => Ok(Response::DoneTo(self.peer(&peer)?)),
+            request => tasks::answer(node, request),
         }
     }
 

@@ -65,6 +65,7 @@ pub(crate) static KEYS: &[&[Key]] = &[
     POLICIES,
     BOOTSTRAP,
     MEMBERSHIP,
+    TASKS,
     LAN,
     TIMING,
     LIMITS_PRESET,
@@ -178,6 +179,12 @@ static MEMBERSHIP: &[Key] = keys! { false;
     "membership.trusted" => config.membership.trusted, "Peer ids that are trusted without further proof.";
     "membership.authority" => authority, "The public key of the network's authority, whose certificates are accepted: 64 hex digits, or\na file that holds them.";
     "membership.certificate_file" => certificate_file, "This node's own certificate, from `p2pnet authority issue`.";
+};
+
+static TASKS: &[Key] = keys! { false;
+    "tasks.trust" => config.tasks.trust, "Who may have which kind of task done here, apart from the defaults: lines such as\n\"send-message = trusted-peer + must-have-signed-hash\". All of a kind's requirements must hold.";
+    "tasks.replicate_data" => config.tasks.replicate_data, "Whether the data area is kept the same as that of trusted peers without being asked.";
+    "tasks.answer_timeout" => config.tasks.answer_timeout, "How long the answer to a task may take.";
 };
 
 static LAN: &[Key] = keys! { false;

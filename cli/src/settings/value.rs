@@ -3,6 +3,7 @@
 use super::units;
 use crate::log::{Filter, LogConsole, LogFormat};
 use crate::runtime::Runtime;
+use p2pnet_protocol::task::NetworkTaskTrustConfiguration;
 use p2pnet_protocol::trust::policy::LocalIdentifierSetPolicy;
 use p2pnet_protocol::{BlockTarget, Duration, IncomingPeerPlacement, NetworkName, PeerId};
 use serde::de::value::{Error as SerdeError, StrDeserializer};
@@ -80,6 +81,26 @@ impl Setting for bool {
     }
     fn show(&self) -> Value {
         Value::Boolean(*self)
+    }
+}
+
+impl Setting for NetworkTaskTrustConfiguration {
+    fn read(value: &Value) -> Result<Self, String> {
+        let mut all = Self::default();
+        for line in Vec::<String>::read(value)? {
+            all.read_line(&line)?;
+        }
+        Ok(all)
+    }
+    fn read_text(text: &str) -> Result<Self, String> {
+        let mut all = Self::default();
+        for line in text.split(',').map(str::trim).filter(|line| !line.is_empty()) {
+            all.read_line(line)?;
+        }
+        Ok(all)
+    }
+    fn show(&self) -> Value {
+        self.lines().collect::<Vec<_>>().show()
     }
 }
 

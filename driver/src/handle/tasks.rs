@@ -1,9 +1,74 @@
 //! Network tasks and the data area, as an application reaches them.
 
-use super::{Handle, ListError};
-use crate::reply::Reply;
+use super::{Handle, ListError, Shared};
+use crate::Node;
+use crate::reply::{Promise, Reply, Stopped, promise};
 use p2pnet_protocol::task::{Audience, DataEntry, TaskBody, TaskFailure, TaskKind, TaskOutcome};
-use p2pnet_protocol::{CommandError, Duration, PeerId, TaskId, TaskView};
+use p2pnet_protocol::{CommandError, Duration, Event, Instant, PeerId, TaskId, TaskView};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Why nothing came of a task that was waited for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AskError {
+    /// Nobody got it.
+    NotSent(CommandError),
+    /// The peer got it, and this came of it.
+    Failed(TaskFailure),
+}
+
+impl fmt::Display for AskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotSent(error) => error.fmt(f),
+            Self::Failed(failure) => failure.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for AskError {}
+
+impl From<Stopped> for AskError {
+    fn from(stopped: Stopped) -> Self {
+        Self::NotSent(stopped.into())
+    }
+}
+
+/// Those who wait for the answer to a task. Never more than there are tasks under way.
+#[derive(Default)]
+pub(crate) struct Asking(Mutex<BTreeMap<(TaskId, PeerId), Promise<TaskOutcome, AskError>>>);
+
+impl fmt::Debug for Asking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Asking").finish_non_exhaustive()
+    }
+}
+
+impl Asking {
+    /// Tells whoever waits for this, if anybody does.
+    pub(crate) fn on_event(&self, event: &Event) {
+        let Event::TaskAnswered { peer, task, result } = event else { return };
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let promise = waiting.remove(&(*task, *peer));
+        drop(waiting);
+        if let Some(promise) = promise {
+            promise.answer(result.clone().map_err(AskError::Failed));
+        }
+    }
+
+    /// Nobody will answer any more.
+    pub(crate) fn end(&self) {
+        let ended = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        drop(ended);
+    }
+
+    fn add(&self, task: TaskId, peer: PeerId, promise: Promise<TaskOutcome, AskError>) {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.insert((task, peer), promise);
+    }
+}
 
 impl Handle {
     /// Asks a peer, or every one, to do something. [`Event::TaskAnswered`](p2pnet_protocol::Event::TaskAnswered) tells what
@@ -15,6 +80,40 @@ impl Handle {
         valid: Option<Duration>,
     ) -> Reply<TaskId, CommandError> {
         self.try_call(move |net, now| net.issue_task(now, audience, &body, valid))
+    }
+
+    /// [`issue_task`](Self::issue_task) to one peer, and the reply is the peer's answer.
+    pub fn ask_task(
+        &self,
+        peer: PeerId,
+        body: TaskBody,
+        valid: Option<Duration>,
+    ) -> Reply<TaskOutcome, AskError> {
+        self.ask(peer, move |net, now| net.issue_task(now, Audience::One(peer), &body, valid))
+    }
+
+    /// [`deliver_task`](Self::deliver_task) for one peer, and the reply is that peer's answer.
+    pub fn ask_signed_task(&self, peer: PeerId, task: Vec<u8>) -> Reply<TaskOutcome, AskError> {
+        self.ask(peer, move |net, now| net.deliver_task(now, &task.into()))
+    }
+
+    /// [`sync_data`](Self::sync_data), and the reply comes when both areas are the same.
+    pub fn ask_sync(&self, peer: PeerId) -> Reply<TaskOutcome, AskError> {
+        self.ask(peer, move |net, now| net.sync_data(now, peer))
+    }
+
+    fn ask<F>(&self, peer: PeerId, run: F) -> Reply<TaskOutcome, AskError>
+    where
+        F: FnOnce(&mut Node, Instant) -> Result<TaskId, CommandError> + Send + 'static,
+    {
+        let (promise, reply) = promise();
+        // The closure must not keep the node alive as a handle does.
+        let shared: Arc<Shared> = Arc::clone(&self.0.0);
+        let _asked = self.call(move |net, now| match run(net, now) {
+            Ok(task) => shared.asking.add(task, peer, promise),
+            Err(error) => promise.answer(Err(AskError::NotSent(error))),
+        });
+        reply
     }
 
     /// Hands on a task that was signed elsewhere, such as by the holder of the authority's key.

@@ -237,6 +237,7 @@ impl<S: Sockets> Turns<S> {
             }
             Event::ListsChanged => self.save_lists(),
             Event::TransfersChanged => return self.save_transfers(),
+            Event::TaskAnswered { .. } => self.shared.asking.on_event(&event),
             Event::SendReady { peer } => {
                 // The outbox deals with it; the application waits on its own sends.
                 self.more |= self.shared.outbox.retry(peer);

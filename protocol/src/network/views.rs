@@ -5,7 +5,7 @@ use super::connection::{Phase, Stage};
 use crate::config::Trust;
 use crate::crypto::Crypto;
 use crate::discovery::lan::LanStats;
-use crate::id::{ConnId, PeerId, PublicKey};
+use crate::id::{ConnId, NetworkName, PeerId, PublicKey};
 use crate::io::{BlockTarget, Direction};
 use crate::limits::Limits;
 use crate::peers::book::Known;
@@ -117,6 +117,11 @@ impl<C: Crypto> PeerNetwork<C> {
     /// This node's identity key.
     pub const fn public_key(&self) -> PublicKey {
         self.me.key
+    }
+
+    /// The network that it belongs to.
+    pub const fn network(&self) -> &NetworkName {
+        &self.config.network
     }
 
     /// This node's textual identifier; empty if there is none.
