@@ -160,6 +160,7 @@ fn answer() -> impl Strategy<Value = Result<TaskOutcome, TaskFailure>> {
         any::<u8>().prop_map(|code| Err(TaskFailure::Refused(code))),
         ".{0,60}".prop_map(|why| Err(TaskFailure::because(why))),
         Just(Err(TaskFailure::TimedOut)),
+        Just(Err(TaskFailure::Lost)),
     ]
 }
 

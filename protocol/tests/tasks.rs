@@ -532,3 +532,16 @@ fn the_data_area_survives_a_restart() {
     let again = world(vec![config]);
     assert_eq!(again.nodes[0].data_entries(), entries);
 }
+
+#[test]
+fn an_answer_that_is_owed_ends_with_the_channel() {
+    let mut world = pair();
+    let second = world.id(1);
+    world.nodes[1].set_task_handler(world.now, TaskKind::PingPeer, true);
+    let to = Audience::One(second);
+    let asked = world.nodes[0].issue_task(world.now, to, &TaskBody::PingPeer, None).unwrap();
+    world.settle();
+    let first = world.id(0);
+    world.nodes[1].block(world.now, BlockTarget::Peer(first)).unwrap();
+    assert_eq!(answer(&mut world, asked), Err(TaskFailure::Lost));
+}

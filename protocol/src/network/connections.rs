@@ -465,6 +465,7 @@ impl<C: Crypto> PeerNetwork<C> {
         if ours {
             self.forget_in_transfers(peer);
             self.after_loss(peer, reason);
+            self.lose_answers(peer);
         }
     }
 

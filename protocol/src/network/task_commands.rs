@@ -111,7 +111,7 @@ impl<C: Crypto> PeerNetwork<C> {
         if self.tasks.kept.len() >= self.cx.limits.tasks_max as usize {
             return Err(CommandError::LimitReached("limits.tasks_max"));
         }
-        self.open_ticket(task.id, peer, task.not_after, valid, Purpose::Application)?;
+        self.open_ticket((task.id, peer), task.not_after, valid, Purpose::Application, false)?;
         self.tasks.kept.push_back((peer, task.not_after, bytes));
         Ok(task.id)
     }
@@ -272,7 +272,7 @@ impl<C: Crypto> PeerNetwork<C> {
         purpose: Purpose,
     ) -> Result<(), CommandError> {
         let timeout = self.tasks.config.answer_timeout;
-        self.open_ticket(task.id, *peer, task.not_after, timeout, purpose)?;
+        self.open_ticket((task.id, *peer), task.not_after, timeout, purpose, true)?;
         let sent = self.send(self.cx.now, peer, packet);
         if sent.is_err()
             && let Some(ticket) = self.tasks.tickets.remove(&(task.id, *peer))
@@ -284,11 +284,11 @@ impl<C: Crypto> PeerNetwork<C> {
 
     fn open_ticket(
         &mut self,
-        id: TaskId,
-        peer: PeerId,
+        (id, peer): (TaskId, PeerId),
         not_after: UnixTime,
         timeout: Duration,
         purpose: Purpose,
+        sent: bool,
     ) -> Result<(), CommandError> {
         if self.tasks.tickets.len() >= self.cx.limits.tasks_max as usize {
             return Err(CommandError::LimitReached("limits.tasks_max"));
@@ -296,7 +296,7 @@ impl<C: Crypto> PeerNetwork<C> {
         let wall = self.wall_now().ok_or(CommandError::NoWallTime)?;
         let left = Duration::from_secs(not_after.0.saturating_sub(wall.0)).min(timeout);
         let timer = self.cx.arm(left, TimerFor::Ticket(id, peer));
-        if let Some(old) = self.tasks.tickets.insert((id, peer), Ticket { timer, purpose }) {
+        if let Some(old) = self.tasks.tickets.insert((id, peer), Ticket { timer, purpose, sent }) {
             self.cx.timers.cancel(old.timer);
         }
         Ok(())

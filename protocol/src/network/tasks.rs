@@ -82,6 +82,8 @@ pub(super) struct Done {
 pub(super) struct Ticket {
     pub(super) timer: TimerKey,
     pub(super) purpose: Purpose,
+    /// Whether the peer has the task, and not only a place here until it asks.
+    pub(super) sent: bool,
 }
 
 /// What an answer is for.
@@ -340,6 +342,19 @@ impl<C: Crypto> PeerNetwork<C> {
             _ => {}
         }
         Ok(())
+    }
+
+    /// The channel to a peer is gone: what it owes doesn't come.
+    pub(super) fn lose_answers(&mut self, peer: PeerId) {
+        let owed =
+            self.tasks.tickets.iter().filter(|((_, one), ticket)| *one == peer && ticket.sent);
+        let owed: Vec<TaskId> = owed.map(|((task, _), _)| *task).collect();
+        for task in owed {
+            if let Some(ticket) = self.tasks.tickets.remove(&(task, peer)) {
+                self.cx.timers.cancel(ticket.timer);
+                self.on_answered(peer, task, ticket.purpose, Err(TaskFailure::Lost));
+            }
+        }
     }
 
     /// Nobody answered in time.

@@ -53,6 +53,8 @@ pub enum TaskFailure {
     Failed(String),
     /// Nothing came in time.
     TimedOut,
+    /// The channel ended before an answer came: it may have been done, or not.
+    Lost,
 }
 
 impl TaskFailure {
@@ -77,6 +79,7 @@ impl fmt::Display for TaskFailure {
             Self::Refused(code) => f.write_str(TaskRefusal::describe(*code)),
             Self::Failed(reason) => f.write_str(reason),
             Self::TimedOut => f.write_str("no answer came in time"),
+            Self::Lost => f.write_str("the channel ended before an answer came"),
         }
     }
 }
@@ -118,6 +121,7 @@ pub(super) fn encode_answer(answer: &Result<TaskOutcome, TaskFailure>, out: &mut
             put_prefixed(out, reason.as_bytes());
         }
         Err(TaskFailure::TimedOut) => out.push(0x82),
+        Err(TaskFailure::Lost) => out.push(0x83),
     }
 }
 
@@ -151,6 +155,7 @@ pub(super) fn decode_answer(
             return Ok(Err(TaskFailure::Failed(reason.into())));
         }
         0x82 => return Ok(Err(TaskFailure::TimedOut)),
+        0x83 => return Ok(Err(TaskFailure::Lost)),
         _ => return Err(Malformed(WHAT)),
     }))
 }
