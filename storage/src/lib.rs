@@ -5,7 +5,7 @@
 //! own (`examples/custom.rs`):
 //!
 //! - [`MemoryMappedFileManager`]: a directory of the operating system's;
-//! - later, one file that holds a disk, which virtual machines and other systems can mount.
+//! - [`VirtualImageFileManager`]: one file that holds a disk, which virtual machines and other systems can mount.
 //!
 //! | Module | What |
 //! |---|---|
@@ -15,6 +15,7 @@
 //! | `outgoing` | files of the operating system's, read so that changes are noticed |
 //! | `medium`, `state` | bytes that can be written at any place; what is kept beside the files: records of what is unfinished, the index |
 //! | `mapped` | the directory |
+//! | `image` | the disk image: VHD, partition, FAT32, journal |
 //!
 //! Absent on purpose: the network, decisions about peers, hashing of content, threads, async.
 
@@ -24,6 +25,7 @@ mod chunks;
 mod error;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod hostile;
+mod image;
 mod manager;
 mod mapped;
 mod medium;
@@ -35,6 +37,7 @@ mod suite;
 
 pub use chunks::{CHUNKS_MAX, ChunkSet};
 pub use error::{Error, ImageProblem, Result};
+pub use image::{ImageKind, ImageOptions, VirtualImageFileManager};
 pub use manager::{FileId, FileInfo, FileManager, InboundFile, Incoming, OutgoingFile, Which};
 pub use mapped::{Durability, MemoryMappedFileManager, Options};
 pub use outgoing::open as open_path;

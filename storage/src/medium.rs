@@ -16,10 +16,8 @@ pub(crate) trait Medium: Send + Sync + fmt::Debug {
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()>;
     fn write_at(&self, offset: u64, data: &[u8]) -> io::Result<()>;
     fn len(&self) -> io::Result<u64>;
-    #[expect(dead_code, reason = "the image needs it")]
     /// Cuts, or adds zeros.
     fn set_len(&self, bytes: u64) -> io::Result<()>;
-    #[expect(dead_code, reason = "the image needs it")]
     /// Sees to it that writing these bytes won't fill the disk, as far as the system can; may grow the file, by zeros.
     fn reserve(&self, offset: u64, bytes: u64) -> io::Result<()>;
     /// What was written survives a loss of power from here on.
@@ -37,7 +35,6 @@ pub(crate) trait Place: Send + Sync + fmt::Debug {
     /// Removes a file; it's fine if there is none.
     fn remove(&self, name: &str) -> io::Result<()>;
     fn names(&self) -> io::Result<Vec<String>>;
-    #[expect(dead_code, reason = "the image needs it")]
     /// Names that were given and removed stay so from here on.
     fn sync(&self) -> io::Result<()>;
 }
@@ -65,6 +62,62 @@ impl Medium for File {
 
     fn sync(&self) -> io::Result<()> {
         self.sync_data()
+    }
+}
+
+/// The same without syncing: the system writes to the disk when it sees fit.
+#[derive(Debug)]
+pub(crate) struct Unsynced<T>(pub(crate) T);
+
+impl<T: Medium> Medium for Unsynced<T> {
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        self.0.read_at(offset, buffer)
+    }
+
+    fn write_at(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.0.write_at(offset, data)
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        self.0.len()
+    }
+
+    fn set_len(&self, bytes: u64) -> io::Result<()> {
+        self.0.set_len(bytes)
+    }
+
+    fn reserve(&self, offset: u64, bytes: u64) -> io::Result<()> {
+        self.0.reserve(offset, bytes)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Place for Unsynced<Folder> {
+    fn open(&self, name: &str) -> io::Result<Arc<dyn Medium>> {
+        Ok(Arc::new(Unsynced(self.0.open_file(name, OFlags::empty())?)))
+    }
+
+    fn create(&self, name: &str) -> io::Result<Arc<dyn Medium>> {
+        Ok(Arc::new(Unsynced(self.0.open_file(name, OFlags::CREATE | OFlags::EXCL)?)))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.0.rename(from, to)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.0.remove(name)
+    }
+
+    fn names(&self) -> io::Result<Vec<String>> {
+        self.0.names()
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -14,6 +14,10 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("setpriv", "util-linux"),
     ("git", "git"),
     ("cc", "gcc"),
+    ("qemu-img", "qemu-utils"),
+    ("fsck.fat", "dosfstools"),
+    ("mcopy", "mtools"),
+    ("fusefat", "fusefat"),
     // libFuzzer is C++.
     ("c++", "g++"),
 ];
