@@ -16,7 +16,7 @@ use crate::chunks::ChunkSet;
 use crate::error::{Error, ImageProblem, Result};
 use crate::manager::{FileId, FileInfo, FileManager, InboundFile, Incoming, OutgoingFile, Which};
 use crate::mapped::Durability;
-use crate::medium::{self, Folder, Medium, Place, Unsynced};
+use crate::medium::{Folder, Lock, Medium, Place, Unsynced};
 use crate::names;
 use crate::state::State;
 use crate::state::index::{self, Tag};
@@ -26,7 +26,7 @@ use handles::{Reading, Receiving};
 use rustix::fs::{Mode, OFlags, RenameFlags};
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -79,7 +79,7 @@ struct Shared {
     inner: Mutex<Inner>,
     quota_bytes: Option<u64>,
     /// Held for as long as the image is used.
-    _lock: Option<File>,
+    _locks: Vec<Lock>,
 }
 
 #[derive(Debug)]
@@ -134,19 +134,19 @@ impl VirtualImageFileManager {
         if !file.metadata()?.is_file() {
             return Err(Error::BadName);
         }
-        medium::lock(&file)?;
+        let locks = vec![lock, Lock::take(file.try_clone()?)?];
         let (image, place): (Arc<dyn Medium>, Arc<dyn Place>) = match options.durability {
             Durability::Power => (Arc::new(file), Arc::new(folder)),
             Durability::Process => (Arc::new(Unsynced(file)), Arc::new(Unsynced(folder))),
         };
-        Self::new(image, place, options.quota_bytes, Some(lock))
+        Self::new(image, place, options.quota_bytes, locks)
     }
 
     fn new(
         image: Arc<dyn Medium>,
         place: Arc<dyn Place>,
         quota_bytes: Option<u64>,
-        lock: Option<File>,
+        locks: Vec<Lock>,
     ) -> Result<Self> {
         let mut volume = Volume::open(image, &*place)?;
         let state = State::open(place)?;
@@ -162,7 +162,7 @@ impl VirtualImageFileManager {
             }
         }
         let inner = Mutex::new(Inner { volume, state, unfinished, unnamed: 0, read: Vec::new() });
-        Ok(Self { shared: Arc::new(Shared { inner, quota_bytes, _lock: lock }) })
+        Ok(Self { shared: Arc::new(Shared { inner, quota_bytes, _locks: locks }) })
     }
 }
 

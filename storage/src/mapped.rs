@@ -13,7 +13,7 @@ mod window;
 use crate::chunks::ChunkSet;
 use crate::error::{Error, Result};
 use crate::manager::{FileId, FileInfo, FileManager, InboundFile, Incoming, OutgoingFile, Which};
-use crate::medium::{self, Folder};
+use crate::medium::{self, Folder, Lock};
 use crate::names;
 use crate::outgoing::{PlainFile, Stamp};
 use crate::state::State;
@@ -85,7 +85,7 @@ struct Store {
     options: Options,
     inner: Mutex<Inner>,
     /// Held for as long as the store is used.
-    _lock: File,
+    _lock: Lock,
 }
 
 #[derive(Debug)]
@@ -397,4 +397,4 @@ fn random() -> Result<u64> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

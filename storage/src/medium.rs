@@ -3,7 +3,7 @@
 //! Real ones are files and directories. Tests put others in their stead, which stop in the middle of a write or lose
 //! what wasn't synced.
 
-use rustix::fs::{AtFlags, FallocateFlags, Mode, OFlags};
+use rustix::fs::{AtFlags, FallocateFlags, FlockOperation, Mode, OFlags};
 use std::fmt;
 use std::fs::File;
 use std::io;
@@ -169,20 +169,32 @@ impl Folder {
         Ok(rustix::fs::openat(&self.fd, name, flags, Mode::RUSR | Mode::WUSR)?.into())
     }
 
-    /// Takes the folder for this process, until the file that it gives is closed.
-    pub(crate) fn lock(&self) -> crate::Result<File> {
-        let file = self.open_file("lock", OFlags::CREATE)?;
-        lock(&file)?;
-        Ok(file)
+    /// Takes the folder for this process, for as long as the lock lives.
+    pub(crate) fn lock(&self) -> crate::Result<Lock> {
+        Lock::take(self.open_file("lock", OFlags::CREATE)?)
     }
 }
 
-/// Takes a file for this process alone.
-pub(crate) fn lock(file: &File) -> crate::Result<()> {
-    match rustix::fs::flock(file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(()),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(crate::Error::InUse),
-        Err(error) => Err(io::Error::from(error).into()),
+/// A file that is this process's alone.
+#[derive(Debug)]
+pub(crate) struct Lock(File);
+
+impl Lock {
+    /// # Errors
+    /// [`crate::Error::InUse`] if somebody else has it.
+    pub(crate) fn take(file: File) -> crate::Result<Self> {
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Self(file)),
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(crate::Error::InUse),
+            Err(error) => Err(io::Error::from(error).into()),
+        }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing the file would not do while a process that was just forked off shares it.
+        _ = rustix::fs::flock(&self.0, FlockOperation::Unlock);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::suite::{self, Rig};
+use std::fs::File;
 use std::path::PathBuf;
 use std::process::Command;
 

@@ -223,7 +223,12 @@ impl InboundFile for Part {
             None => false,
         };
         if !by_window {
-            self.file.read_exact_at(buffer, offset)?;
+            let read = self.file.read_exact_at(buffer, offset);
+            // Cut since its length was looked at.
+            read.map_err(|error| match error.kind() {
+                std::io::ErrorKind::UnexpectedEof => Error::Changed,
+                _ => Error::Io(error),
+            })?;
         }
         self.leave(lease)
     }

@@ -42,6 +42,9 @@ impl Rig for Directory {
     }
 }
 
+mod others;
+pub(crate) use others::Tmpfs;
+
 suite::suite!(Directory);
 
 fn open(directory: &Directory) -> MemoryMappedFileManager {

@@ -222,3 +222,32 @@ fn the_directory_grows_past_many_clusters() {
         assert_eq!(read(&mut manager, Which::Name(&info.name)).unwrap(), number.to_le_bytes());
     }
 }
+
+#[test]
+fn a_full_disk_under_an_image_is_told_and_harms_nothing() {
+    let disk = crate::mapped::tests::Tmpfs::new("12m");
+    let path = disk.0.path().join("store.vhd");
+    let open = || VirtualImageFileManager::open_or_create(&path, Image::options()).unwrap();
+    let mut manager = open();
+    let big = |number, size| Incoming { chunk_bytes: 1 << 16, ..incoming("big", size, number) };
+    let bytes = content(3 << 20, 1);
+    receive(&mut manager, &big(1, 3 << 20), &bytes).unwrap();
+    for _ in 0..2 {
+        match manager.inbound(&big(2, 20 << 20)).map(drop) {
+            Err(Error::DiskFull { needed, .. }) => assert_eq!(needed, 20 << 20),
+            other => panic!("{other:?}"),
+        }
+        drop(manager);
+        run("qemu-img", &["info", "-f", "vpc", &text(&path)]);
+        manager = open();
+    }
+    receive(&mut manager, &big(3, 1_000), &bytes[..1_000]).unwrap();
+    drop(manager);
+    // Made of the copy, since there is no room for more here.
+    let elsewhere = Image::new();
+    std::fs::copy(&path, elsewhere.path()).unwrap();
+    let mut manager = elsewhere.open_as(Image::options());
+    assert!(read(&mut manager, Which::Name("big")).unwrap() == bytes);
+    drop(manager);
+    elsewhere.check();
+}
