@@ -30,6 +30,7 @@ mod script;
 pub mod seeds;
 mod speaker;
 mod streams;
+mod tasks;
 mod texts;
 mod watch;
 
@@ -113,6 +114,7 @@ targets! {
     CHANNEL = story("channel", "frames from a proved peer", channels::channel);
     LAN = story("lan", "beacons through a node", lan::beacons);
     NODE = story("node", "arbitrary inputs of every kind", recorded::node);
+    TASK = decoder("task", "network tasks, and what is kept of them", tasks::task);
     PAIR = story_of_two("pair", "two nodes, a mutator and a model", pair::run_script);
 }
 

@@ -1,6 +1,7 @@
 //! The first corpora: real encodings and short stories, so that a fuzzer begins behind every magic number and tag.
 
 mod stories;
+mod tasks;
 
 use p2pnet_crypto::SimulatedCrypto;
 use p2pnet_protocol::channel::noise::{self, StaticKey};
@@ -45,6 +46,7 @@ pub fn all() -> Vec<SeedFile> {
     packets(&mut seeds);
     texts(&mut seeds);
     handshakes(&mut seeds);
+    tasks::add(&mut seeds);
     stories::add(&mut seeds);
     seeds.0
 }
