@@ -404,3 +404,35 @@ fn strangers_get_nothing() {
     assert_eq!(failures(&world, 1), [FileError::Gone(GoneReason::NotFound)]);
     assert_eq!(world.saw(1, |event| matches!(event, Event::FileOffered { .. })), 0);
 }
+
+/// The vectors of docs/wire.md.
+#[test]
+fn the_specification_prints_messages_about_files_as_they_are() {
+    use FileMessage::{Ask, Gone, Offer, Part, Reply, Unknown, Want};
+    let info = info("a.txt", b"hello");
+    let file = info.id;
+    let name = String::from("a.txt");
+    let reply = |reply| Reply { file, reply };
+    let hello = b"hello"[..].into();
+    let refused = OfferReply::Refused(RefusalReason::NoRoom);
+    let messages = [
+        ("offer number 7 of `a.txt` with the content `hello`", Offer { offer: 7, file: info }),
+        ("accepted", reply(OfferReply::Accepted)),
+        ("chunk 0 wanted", Want { file, first: 0, count: 1 }),
+        (
+            "chunk 0, whole, without hashes",
+            Part { file, chunk: 0, offset: 0, proof: vec![], bytes: hello },
+        ),
+        ("complete", reply(OfferReply::Complete)),
+        ("refused: no room", reply(refused)),
+        ("gone: changed", Gone { file, reason: GoneReason::Changed }),
+        ("ask for `a.txt`", Ask { name: name.clone() }),
+        ("unknown: not found", Unknown { name, reason: GoneReason::NotFound }),
+    ];
+    let specification = include_str!("../../docs/wire.md");
+    for (what, message) in messages {
+        let hex: String = message.encode().iter().map(|byte| format!("{byte:02x}")).collect();
+        let row = format!("| {what} | `{hex}` |");
+        assert!(specification.contains(&row), "{row}");
+    }
+}

@@ -33,10 +33,12 @@ struct Lever {
     floor: u32,
 }
 
-const LEVERS: [Lever; 14] = [
+const LEVERS: [Lever; 16] = [
     Lever { value: |l| &mut l.bulk_window_bytes, floor: 64 << 10 },
     Lever { value: |l| &mut l.send_queue_bytes_max, floor: 128 << 10 },
     Lever { value: |l| &mut l.unread_events_max, floor: 256 },
+    Lever { value: |l| &mut l.file_chunks_max, floor: 1 << 14 },
+    Lever { value: |l| &mut l.transfers_max, floor: 2 },
     Lever { value: |l| &mut l.connections_max, floor: 8 },
     Lever { value: |l| &mut l.message_window_bytes, floor: 32 << 10 },
     Lever { value: |l| &mut l.known_peers_max, floor: 64 },
