@@ -6,6 +6,8 @@
 
 mod disk;
 pub(crate) mod fat;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod handles;
 pub(crate) mod journal;
 mod partition;

@@ -23,6 +23,8 @@
 
 mod chunks;
 mod error;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod hostile;
 mod image;

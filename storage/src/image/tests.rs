@@ -84,4 +84,6 @@ fn run(program: &str, arguments: &[&str]) -> String {
 }
 
 suite::suite!(Image);
+mod crash;
+mod power;
 mod programs;

@@ -74,6 +74,11 @@ const fn story_of_two(name: &'static str, what: &'static str, run: fn(&[u8]) -> 
     Target { name, what, body: Body::Story(run), heap_bytes_max: 6 << 20 }
 }
 
+/// A decoder of which a few bytes can tell of many chunks: a bit for each, and copies of them.
+const fn decoder_of_records(name: &'static str, what: &'static str, run: fn(&[u8])) -> Target {
+    Target { name, what, body: Body::Decoder(run), heap_bytes_max: 40 << 20 }
+}
+
 /// A decoder whose result is given to a whole node.
 const fn decoder_of_nodes(name: &'static str, what: &'static str, run: fn(&[u8])) -> Target {
     Target { name, what, body: Body::Decoder(run), heap_bytes_max: 1 << 20 }
@@ -108,6 +113,11 @@ targets! {
     NOISE_INITIATOR = decoder("noise_initiator", "Noise: what an initiator reads", noise::initiator);
     NOISE_RESPONDER = decoder("noise_responder", "Noise: what a responder reads", noise::responder);
     NOISE_BOTH = decoder("noise_both", "Noise: two sides and a mutator", noise::both);
+    RECORD = decoder_of_records("record", "records of unfinished files", p2pnet_storage::fuzzing::record);
+    INDEX = decoder("index", "the index of stored files", p2pnet_storage::fuzzing::index);
+    JOURNAL = decoder("journal", "the journal of a disk image", p2pnet_storage::fuzzing::journal);
+    VHD = decoder("vhd", "the sectors that say what a disk image is", p2pnet_storage::fuzzing::vhd);
+    STORED_NAME = decoder("stored_name", "names of received files", texts::stored_name);
     STRANGERS = story("strangers", "raw bytes on streams", streams::strangers);
     HANDSHAKE_IN = story("handshake_in", "payloads of an incoming handshake", channels::handshake_in);
     HANDSHAKE_OUT = story("handshake_out", "payloads of an outgoing handshake", channels::handshake_out);

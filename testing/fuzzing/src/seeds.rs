@@ -48,6 +48,9 @@ pub fn all() -> Vec<SeedFile> {
     handshakes(&mut seeds);
     tasks::add(&mut seeds);
     stories::add(&mut seeds);
+    for (target, name, bytes) in p2pnet_storage::fuzzing::seeds() {
+        seeds.add(target, name, bytes);
+    }
     seeds.0
 }
 

@@ -46,6 +46,11 @@ pub(crate) fn hex(data: &[u8]) {
     }
 }
 
+/// Names of files that were received.
+pub(crate) fn stored_name(data: &[u8]) {
+    p2pnet_storage::fuzzing::name(&String::from_utf8_lossy(data));
+}
+
 /// Prefixes and addresses.
 pub(crate) fn prefix(data: &[u8]) {
     let Ok(text) = core::str::from_utf8(data) else { return };

@@ -5,6 +5,9 @@ use crate::suite::{read, write_chunk};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
+/// Another process may take its time on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// A program that goes on until this ends.
 struct Running(Child);
 
@@ -58,7 +61,7 @@ fn a_process_that_cuts_parts_in_a_loop_ends_nobody() {
                   os.truncate(sys.argv[1], int(sys.argv[2]))\n  except OSError: pass\n";
     let running = python(cutter, &[part.to_str().unwrap(), &SIZE.to_string()]);
     let (start, mut disturbed) = (Instant::now(), 0);
-    while start.elapsed() < Duration::from_secs(3) {
+    while disturbed < 20 && start.elapsed() < PATIENCE {
         match try_once(&mut manager, &wanted, &bytes) {
             // It got through between two cuts.
             Ok(info) => manager.remove(&info.name).unwrap(),
@@ -67,7 +70,7 @@ fn a_process_that_cuts_parts_in_a_loop_ends_nobody() {
         }
     }
     drop(running);
-    assert!(disturbed > 10, "the other process was there {disturbed} times");
+    assert!(disturbed >= 20, "the other process was there {disturbed} times");
     let info = try_once(&mut manager, &wanted, &bytes).unwrap();
     assert!(read(&mut manager, Which::Name(&info.name)).unwrap() == bytes);
 }
@@ -83,7 +86,7 @@ fn a_source_that_is_cut_in_a_loop_ends_nobody() {
     let cutter = "import os, sys\nwhile True:\n  os.truncate(sys.argv[1], 0)\n  os.truncate(sys.argv[1], 1 << 20)\n";
     let running = python(cutter, &[path.to_str().unwrap()]);
     let (start, mut buffer, mut changed) = (Instant::now(), vec![0; 1 << 20], 0);
-    while start.elapsed() < Duration::from_secs(1) {
+    while changed < 20 && start.elapsed() < PATIENCE {
         match file.read_at(0, &mut buffer) {
             Ok(()) => {}
             Err(Error::Changed) => {
@@ -95,7 +98,7 @@ fn a_source_that_is_cut_in_a_loop_ends_nobody() {
         }
     }
     drop(running);
-    assert!(changed > 0);
+    assert!(changed >= 20, "the other process was there {changed} times");
 }
 
 /// A small disk.
@@ -126,7 +129,7 @@ fn a_full_disk_is_told_before_anything_is_sent_and_what_was_begun_is_finished() 
     let mut manager = MemoryMappedFileManager::open(&path, Options::default()).unwrap();
     let big = |number, size| Incoming { chunk_bytes: 1 << 16, ..incoming("big", size, number) };
     match manager.inbound(&big(1, 9 << 20)).map(drop) {
-        Err(Error::DiskFull { needed, left }) => assert!(needed == 9 << 20 && left < 8 << 20),
+        Err(Error::DiskFull { needed, left }) => assert!(needed == 9 << 20 && left <= 8 << 20),
         other => panic!("{other:?}"),
     }
     let mut first = manager.inbound(&big(1, 5 << 20)).unwrap();
