@@ -1,6 +1,5 @@
 //! From a configuration to a node that is ready to run.
 
-use crate::Node;
 use crate::clock::Clock;
 use crate::events::Events;
 use crate::files::{Files, Manager};
@@ -9,8 +8,8 @@ use crate::key_log::KeyLog;
 use crate::outbox::Outbox;
 use crate::state::{StateDir, StateError};
 use crate::udp::{self, Ear};
+use crate::{Node, NodeCrypto};
 use crate::{interfaces, listen};
-use p2pnet_crypto::FastCrypto;
 use p2pnet_protocol::handlers::Handlers;
 use p2pnet_protocol::trust::policy::IncomingPeerTrustPolicy;
 use p2pnet_protocol::{Config, ConfigError, Duration, Keeps, PeerId, SavedTransfers, Seed};
@@ -246,7 +245,7 @@ impl Builder {
         let linger = config.timing.linger;
         let policy = config.policies.incoming;
         let anonymous = config.is_anonymous();
-        let crypto = FastCrypto::new().map_err(|_| StartError::NoRandomness)?;
+        let crypto = NodeCrypto::new().map_err(|_| StartError::NoRandomness)?;
         let crypto = if without_aes { crypto.without_aes() } else { crypto };
         let net = Node::new(config, &identity, Seed(*random()?), crypto, clock.now())?;
         let limits = *net.limits();
@@ -280,7 +279,7 @@ impl Builder {
     }
 }
 
-/// A node that is ready to run: hand it to a runtime with [`run`](Self::run), or take its [`Turns`](crate::turns::Turns).
+/// A node that is ready to run: hand it to a runtime with `run`, or take its [`Turns`](crate::turns::Turns).
 pub struct Driver {
     pub(crate) net: Node,
     pub(crate) shared: Arc<Shared>,

@@ -5,8 +5,7 @@
 //! is over is dropped and counted. The end of a channel whose opening was told is always told.
 
 use crate::counters::Counts;
-use crate::wake::{Wake, block_on};
-use futures_util::task::AtomicWaker;
+use crate::wake::{Sleeper, Wake, block_on};
 use p2pnet_protocol::{ConnId, Event, Lane, PeerId};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,7 +20,7 @@ const EVENTS_MAX: u32 = 16_384;
 #[derive(Debug, Default)]
 pub(crate) struct EventQueue {
     state: Mutex<State>,
-    waker: AtomicWaker,
+    sleeper: Sleeper,
 }
 
 #[derive(Debug, Default)]
@@ -60,7 +59,7 @@ impl EventQueue {
         state.waiting.push_back(event);
         if state.waiting.len() == 1 {
             drop(state);
-            self.waker.wake();
+            self.sleeper.wake();
         }
     }
 
@@ -72,7 +71,7 @@ impl EventQueue {
     /// The loop is gone.
     pub(crate) fn end(&self) {
         self.lock().ended = true;
-        self.waker.wake();
+        self.sleeper.wake();
     }
 }
 
@@ -172,7 +171,7 @@ impl Events {
     /// [`next`](Self::next) for those who write futures by hand.
     pub fn poll_next(&mut self, cx: &Context<'_>) -> Poll<Option<Event>> {
         if self.taken.is_empty() && !self.refill() {
-            self.queue.waker.register(cx.waker());
+            self.queue.sleeper.register(cx.waker());
             if !self.refill() {
                 return if self.queue.lock().ended { Poll::Ready(None) } else { Poll::Pending };
             }

@@ -6,7 +6,7 @@
 //! | [`Builder`] | from a [`Config`] to a node that is ready to run |
 //! | [`Handle`], [`Events`] | the application's two ends: what it wants, and what it hears |
 //! | [`turns`], [`sockets`] | what every loop does, and the few things that it asks of whoever watches sockets |
-//! | [`Driver`], [`runtime`] | the loop for asynchronous runtimes, and the few things that it asks of one |
+//! | [`Driver`], [`runtime`] | the loop for asynchronous runtimes (feature `async`), and the few things that it asks of one |
 //! | [`state`] | identity, lock and lists on disk |
 //! | [`interfaces`] | the host's network interfaces |
 //!
@@ -14,6 +14,7 @@
 
 mod builder;
 pub mod clock;
+#[cfg(feature = "async")]
 mod completion;
 mod counters;
 mod events;
@@ -42,5 +43,15 @@ pub use p2pnet_protocol::{Config, ConnId, Event, Packet, PeerId};
 pub use p2pnet_storage as storage;
 pub use reply::{Reply, Stopped};
 
-/// The core with the provider of cryptography that every adapter uses.
-pub type Node = p2pnet_protocol::PeerNetwork<p2pnet_crypto::FastCrypto>;
+#[cfg(not(any(feature = "fast", feature = "pure")))]
+compile_error!("choose the cryptography: feature `fast`, or `pure`");
+
+/// The provider of cryptography that every adapter uses.
+#[cfg(feature = "fast")]
+pub type NodeCrypto = p2pnet_crypto::FastCrypto;
+/// The provider of cryptography that every adapter uses.
+#[cfg(all(feature = "pure", not(feature = "fast")))]
+pub type NodeCrypto = p2pnet_crypto::PureCrypto;
+
+/// The core with that provider.
+pub type Node = p2pnet_protocol::PeerNetwork<NodeCrypto>;

@@ -1,18 +1,51 @@
 //! Waking the loop from other threads, and waiting for a future without a runtime.
 
-use futures_util::task::AtomicWaker;
 use std::future::Future;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::thread::Thread;
+
+/// Who waits for something that another thread does.
+#[derive(Debug, Default)]
+pub(crate) struct Sleeper(Mutex<Option<Waker>>);
+
+impl Sleeper {
+    fn lock(&self) -> MutexGuard<'_, Option<Waker>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes this one from now on. Look for what it waits for only afterwards: whoever did it before may have found nobody
+    /// to wake.
+    pub(crate) fn register(&self, waker: &Waker) {
+        let mut kept = self.lock();
+        if !kept.as_ref().is_some_and(|kept| kept.will_wake(waker)) {
+            *kept = Some(waker.clone());
+        }
+    }
+
+    /// Wakes whoever waits, if anybody does.
+    pub(crate) fn wake(&self) {
+        // Woken outside the lock: a waker may do anything.
+        let kept = self.lock().take();
+        if let Some(waker) = kept {
+            waker.wake();
+        }
+    }
+
+    /// Nobody waits any more.
+    pub(crate) fn forget(&self) {
+        let kept = self.lock().take();
+        drop(kept);
+    }
+}
 
 /// Tells the loop that something was left for it. Cheap when the loop has been told already.
 #[derive(Debug, Default)]
 pub(crate) struct Wake {
     told: AtomicBool,
-    waker: AtomicWaker,
+    sleeper: Sleeper,
 }
 
 impl Wake {
@@ -20,7 +53,7 @@ impl Wake {
     /// [`clear`](Self::clear): the lock orders the two sides even where the load below is stale.
     pub(crate) fn tell(&self) {
         if !self.told.load(Ordering::Relaxed) && !self.told.swap(true, Ordering::AcqRel) {
-            self.waker.wake();
+            self.sleeper.wake();
         }
     }
 
@@ -31,12 +64,12 @@ impl Wake {
 
     /// The loop is gone: nobody is to be woken any more.
     pub(crate) fn end(&self) {
-        drop(self.waker.take());
+        self.sleeper.forget();
     }
 
     /// Whether the loop was told since it last began to look. If not, it will be woken.
     pub(crate) fn poll(&self, cx: &Context<'_>) -> Poll<()> {
-        self.waker.register(cx.waker());
+        self.sleeper.register(cx.waker());
         if self.told.load(Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
     }
 }

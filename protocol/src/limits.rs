@@ -3,11 +3,29 @@
 //! [`Limits::total_bytes_max`] is the most that a node's state and queues can take, whatever its peers do. It counts
 //! the core; an adapter adds one read buffer for the node and the kernel's socket buffers.
 
+use crate::channel::record;
 use crate::distribution::{CHUNK_BYTES, CHUNK_BYTES_MAX, CHUNKS_MAX};
 use crate::task::NetworkTask;
 use serde::{Deserialize, Serialize};
 
-/// How much a node may take. Start from a preset: [`Limits::small`], [`Limits::default`] or [`Limits::large`].
+/// How much a node may take. Start from a preset:
+///
+/// | Preset | For | Channels | [`total_bytes_max`](Limits::total_bytes_max) |
+/// |---|---|---|---|
+/// | [`tiny`](Limits::tiny) | a sensor or a lamp that talks to a few | 2 | 64 KiB |
+/// | [`small`](Limits::small) | a host with a few megabytes to spare | 32 | 20 MiB |
+/// | [`default`](Limits::default) | a desktop or a server among hundreds of peers | 256 | 2 GiB |
+/// | [`large`](Limits::large) | a hub with ten thousand peers | 16,384 | 64 GiB |
+///
+/// The sums are for peers that all do their worst at the same time. An idle channel takes less than three kibibytes.
+///
+/// ```
+/// use p2pnet_protocol::{Config, Limits};
+/// let limits = Limits { connections_max: 64, ..Limits::small() };
+/// println!("at most {} KiB", limits.total_bytes_max() >> 10);
+/// let config = Config { limits, ..Config::default() };
+/// assert!(config.validate().is_ok());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
@@ -39,6 +57,8 @@ pub struct Limits {
     pub packet_bytes_max: u32,
     /// Bytes queued for sending to one peer.
     pub send_queue_bytes_max: u32,
+    /// Bytes of control packets of one peer that the application has not given back, and as many that wait to be sent to it.
+    pub control_bytes_max: u32,
     /// Bytes of the message lane that one peer may have under way to us and unread.
     pub message_window_bytes: u32,
     /// Bytes of the bulk lane that one peer may have under way to us and unread.
@@ -87,6 +107,7 @@ impl Default for Limits {
             routines_max: 64,
             packet_bytes_max: 128 << 10,
             send_queue_bytes_max: 1 << 20,
+            control_bytes_max: 64 << 10,
             message_window_bytes: 512 << 10,
             bulk_window_bytes: 1 << 20,
             unread_events_max: 16_384,
@@ -104,15 +125,56 @@ impl Default for Limits {
     }
 }
 
-/// The size of the largest record on the wire, with its length prefix and tag.
-pub(crate) const RECORD_BYTES_MAX: usize = 2 + 16_384 + 16;
-
 impl Limits {
-    /// Messages about files that may wait to be sent beside what counts as the send queue.
-    pub(crate) const FILE_MESSAGES_BYTES_MAX: usize = 64 << 10;
+    /// The most bytes that an application keeps with one channel, if a packet may be that long.
+    pub const CHANNEL_DATA_BYTES_MAX: usize = 4096;
 
     /// The most bytes that an application keeps with one channel.
-    pub const CHANNEL_DATA_BYTES_MAX: usize = 4096;
+    pub const fn channel_data_bytes_max(&self) -> usize {
+        let packet = self.packet_bytes_max as usize;
+        if packet < Self::CHANNEL_DATA_BYTES_MAX { packet } else { Self::CHANNEL_DATA_BYTES_MAX }
+    }
+
+    /// The longest record that a peer may send, with its length prefix and tag.
+    const fn record_bytes_max(&self) -> usize {
+        record::plain_bytes_max(self.packet_bytes_max as usize)
+            .saturating_add(record::HEADER_BYTES + record::TAG_BYTES)
+    }
+
+    /// For a sensor or a lamp that talks to a few: the whole core takes at most 64 KiB, cryptography apart. It takes no
+    /// network tasks, which are longer than its packets, and no files.
+    pub fn tiny() -> Self {
+        Self {
+            connections_max: 2,
+            connections_per_address_max: 2,
+            connections_per_subnet_max: 2,
+            handshakes_max: 2,
+            handshakes_per_address_max: 1,
+            handshakes_per_subnet_max: 1,
+            pending_max: 1,
+            channels_auto_max: 1,
+            known_peers_max: 4,
+            blocked_max: 8,
+            listed_max: 8,
+            routines_max: 8,
+            packet_bytes_max: 1024,
+            send_queue_bytes_max: 2048,
+            control_bytes_max: 2048,
+            message_window_bytes: 1440,
+            bulk_window_bytes: 1440,
+            unread_events_max: 16,
+            packets_per_second_max: 1000,
+            beacon_checks_per_second_max: 10,
+            transfers_max: 0,
+            file_chunks_max: 0,
+            outputs_max: 32,
+            tasks_max: 0,
+            task_issuers_max: 0,
+            data_entries_max: 0,
+            data_bytes_max: 0,
+            labels_max: 0,
+        }
+    }
 
     /// For a host with a few megabytes to spare.
     pub fn small() -> Self {
@@ -131,6 +193,7 @@ impl Limits {
             routines_max: 16,
             packet_bytes_max: 16 << 10,
             send_queue_bytes_max: 64 << 10,
+            control_bytes_max: 64 << 10,
             message_window_bytes: 64 << 10,
             bulk_window_bytes: 64 << 10,
             unread_events_max: 512,
@@ -204,11 +267,14 @@ impl Limits {
                 "must be at least 7/5 of limits.packet_bytes_max, which else stalls",
             ));
         }
-        if self.unread_events_max < 64 {
-            return Err(("limits.unread_events_max", "must be at least 64"));
+        if self.control_bytes_max < 2048 {
+            return Err(("limits.control_bytes_max", "must be at least 2048"));
         }
-        if self.outputs_max < 64 {
-            return Err(("limits.outputs_max", "must be at least 64"));
+        if self.unread_events_max < 16 {
+            return Err(("limits.unread_events_max", "must be at least 16"));
+        }
+        if self.outputs_max < 32 {
+            return Err(("limits.outputs_max", "must be at least 32"));
         }
         Ok(())
     }
@@ -227,12 +293,11 @@ impl Limits {
         const STATE_BYTES: u64 = 2048;
         /// An event on its way to the application, beside its payload.
         const EVENT_BYTES: u64 = 256;
-        /// Control packets that the application has not taken, and as much of those that wait to be sent.
-        const CONTROL_BYTES: u64 = 2 * (64 << 10);
         STATE_BYTES
-            .saturating_add(CONTROL_BYTES)
-            .saturating_add(Self::CHANNEL_DATA_BYTES_MAX as u64)
-            .saturating_add(Self::FILE_MESSAGES_BYTES_MAX as u64)
+            // Control packets that the application has not taken, and as much of those that wait to be sent.
+            .saturating_add(u64::from(self.control_bytes_max).saturating_mul(2))
+            .saturating_add(self.channel_data_bytes_max() as u64)
+            .saturating_add(self.file_messages_bytes_max().into())
             // A chunk that comes in parts.
             .saturating_add(self.chunk_bytes_max().into())
             .saturating_add(u64::from(self.send_queue_bytes_max))
@@ -241,11 +306,19 @@ impl Limits {
             // One packet under reassembly in each lane: its room is made when its first part comes.
             .saturating_add(u64::from(self.packet_bytes_max).saturating_mul(2))
             .saturating_add(u64::from(self.unread_events_max).saturating_mul(EVENT_BYTES))
-            .saturating_add(RECORD_BYTES_MAX as u64)
+            .saturating_add(self.record_bytes_max() as u64)
+    }
+
+    /// Messages about files that may wait to be sent beside what counts as the send queue.
+    pub(crate) const fn file_messages_bytes_max(&self) -> u32 {
+        if self.transfers_max == 0 { 0 } else { 64 << 10 }
     }
 
     /// The size of the largest chunk that may come or go.
     pub(crate) const fn chunk_bytes_max(&self) -> u32 {
+        if self.transfers_max == 0 {
+            return 0;
+        }
         if self.file_chunks_max < CHUNKS_MAX { CHUNK_BYTES } else { CHUNK_BYTES_MAX }
     }
 
@@ -274,7 +347,8 @@ impl Limits {
         const LISTED_BYTES: u64 = 2 * 64;
         const ROUTINE_BYTES: u64 = 256;
         const OUTPUT_BYTES: u64 = 256;
-        const FIXED_BYTES: u64 = 256 << 10;
+        /// The node itself, with nobody known and nothing to do.
+        const FIXED_BYTES: u64 = 4 << 10;
         /// A task of another, one of ours that waits for its answer, and one that waits for its receiver.
         const TASK_BYTES: u64 = 3 * (NetworkTask::BYTES_MAX as u64 + 1024);
         /// What was seen of an issuer, and its encoding while it is saved.
@@ -303,7 +377,8 @@ impl Limits {
             u64::from(self.bulk_window_bytes),
         ]
         .into_iter()
-        .fold(FIXED_BYTES, u64::saturating_add)
+        // What the packets of one record come to while they are looked at.
+        .fold(FIXED_BYTES.saturating_add(self.record_bytes_max() as u64), u64::saturating_add)
     }
 }
 
@@ -313,7 +388,7 @@ mod tests {
 
     #[test]
     fn windows_must_hold_a_packet() {
-        for limits in [Limits::small(), Limits::default(), Limits::large()] {
+        for limits in [Limits::tiny(), Limits::small(), Limits::default(), Limits::large()] {
             assert_eq!(limits.validate(), Ok(()));
         }
         let tight = 70_000;

@@ -1,7 +1,8 @@
 //! The proof that the core needs no `std`: a program without one that links it and runs.
 
-use crate::process::{cargo, command, root, run_for};
+use crate::process::{cargo, command, output, root, run_for, works};
 use crate::suite::Findings;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -17,7 +18,35 @@ pub(crate) fn run() -> Findings {
     let mut findings = Findings::default();
     findings.add(links_and_runs());
     findings.add(a_leak_is_caught());
+    TARGETS.iter().for_each(|target| findings.add(builds_for(target)));
     findings
+}
+
+/// Without an operating system there is no `std` to lean on.
+const TARGETS: &[&str] = &["wasm32-unknown-unknown", "thumbv7em-none-eabi"];
+
+/// Builds the core and its cryptography in Rust for a bare target: its `core` and `alloc` must be installed.
+fn builds_for(target: &str) -> Result<(), String> {
+    if !is_installed(target)? && !works(command("rustup").args(["target", "add", target])) {
+        return Err(format!("{target} is missing: rustup target add {target}"));
+    }
+    let mut build = cargo();
+    build.args(["build", "--locked", "--package=p2pnet-protocol", "--package=p2pnet-crypto"]);
+    build.args(["--no-default-features", "--features=p2pnet-crypto/pure", "--target", target]);
+    build.arg("--target-dir").arg(root().join("target/bare"));
+    // Where the randomness comes from is the device's business: a program links it.
+    build.env("RUSTFLAGS", "--cfg getrandom_backend=\"custom\"");
+    let built = run_for(&mut build, BUILD_MAX)?;
+    if built.status.success() {
+        Ok(())
+    } else {
+        Err(format!("the core doesn't build for {target}:\n{}", built.stderr))
+    }
+}
+
+fn is_installed(target: &str) -> Result<bool, String> {
+    let sysroot = output(command("rustc").args(["--print", "sysroot"]))?;
+    Ok(Path::new(sysroot.trim()).join("lib/rustlib").join(target).join("lib").exists())
 }
 
 fn links_and_runs() -> Result<(), String> {

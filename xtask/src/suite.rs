@@ -65,7 +65,11 @@ const PARTS: &[Part] = &[
         what: "how many there are and under which licences",
         run: |_| dependencies::run(),
     },
-    Part { name: "nostd", what: "the core links without std", run: |_| nostd::run() },
+    Part {
+        name: "nostd",
+        what: "the core links without std, and builds for wasm32 and a microcontroller",
+        run: |_| nostd::run(),
+    },
     Part {
         name: "tests",
         what: "unit, property and integration tests",

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum LimitsPreset {
+    /// A device with a few kibibytes to spare.
+    Tiny,
     /// A host with a few megabytes to spare.
     Small,
     /// A desktop or a server among hundreds of peers.
@@ -20,6 +22,7 @@ impl LimitsPreset {
     /// The limits that this preset stands for.
     pub(crate) fn limits(self) -> Limits {
         match self {
+            Self::Tiny => Limits::tiny(),
             Self::Small => Limits::small(),
             Self::Default => Limits::default(),
             Self::Large => Limits::large(),

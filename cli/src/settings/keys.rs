@@ -213,7 +213,7 @@ static TIMING: &[Key] = keys! { false;
 static LIMITS_PRESET: &[Key] = &[
     Key {
         name: "limits.preset",
-        doc: "Where the single limits start from: \"small\" (a host with a few megabytes to spare), \"default\"\n(hundreds of peers) or \"large\" (ten thousand peers).",
+        doc: "Where the single limits start from: \"tiny\" (64 KiB for a few peers), \"small\" (a host with a few\nmegabytes to spare), \"default\" (hundreds of peers) or \"large\" (ten thousand peers).",
         follows_preset: false,
         show: |settings| Value::Text(show_name(&settings.limits_preset)),
         set: |settings, raw| {
@@ -249,6 +249,7 @@ static LIMITS: &[Key] = keys! { true;
     "limits.routines_max" => config.limits.routines_max, "Routines.";
     "limits.packet_bytes_max" => config.limits.packet_bytes_max, "Bytes of one packet.";
     "limits.send_queue_bytes_max" => config.limits.send_queue_bytes_max, "Bytes queued for sending to one peer.";
+    "limits.control_bytes_max" => config.limits.control_bytes_max, "Bytes of control packets of one peer that may wait, and as many to it.";
     "limits.message_window_bytes" => config.limits.message_window_bytes, "Bytes of messages that one peer may have under way to us and unread.";
     "limits.bulk_window_bytes" => config.limits.bulk_window_bytes, "Bytes of bulk data that one peer may have under way to us and unread.";
     "limits.unread_events_max" => config.limits.unread_events_max, "Events with packets of one peer that may wait to be read; over it, reading from that peer stops.";

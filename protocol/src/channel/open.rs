@@ -5,7 +5,7 @@ use super::ciphers::{CipherId, Ciphers};
 use super::frame::{self, Frame, Open, lane_of};
 use super::lane::{Assembly, LaneIn};
 use super::queue::{MessageBatch, SendQueue};
-use super::record::{HEADER_BYTES, Half, PLAIN_BYTES_MAX, RECORD_BYTES_MAX, record_length};
+use super::record::{HEADER_BYTES, Half, RECORD_BYTES_MAX, plain_bytes_max, record_length_within};
 use crate::config::Lane;
 use crate::crypto::Crypto;
 use crate::error::Violation;
@@ -45,9 +45,6 @@ pub(crate) struct Heard {
     pub(crate) effects: Vec<ChannelEffect>,
     pub(crate) bodies: Bodies,
 }
-
-/// Control packets have no credit of their own, so this much of them may wait for the application, and no more.
-const CONTROL_WINDOW_BYTES: u64 = 64 << 10;
 
 /// The kinds of packet that the gate lets in at present.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -99,8 +96,10 @@ pub(crate) struct Channel {
     queue: SendQueue,
     message: LaneIn,
     bulk: LaneIn,
-    /// Bytes of control packets that the application has not given back.
+    /// Bytes of control packets that the application has not given back. They have no credit of their own, so this much
+    /// of them may wait for the application, and no more.
     control_held: u64,
+    control_held_max: u64,
     passes: Passes,
     packet_bytes_max: usize,
     peer_packet_bytes_max: usize,
@@ -137,10 +136,11 @@ impl Channel {
             seal: from.seal.named(CipherId::sends(conn)),
             open: from.open.named(CipherId::receives(conn)),
             partial: Vec::new(),
-            queue: SendQueue::default(),
+            queue: SendQueue::new(limits.control_bytes_max as usize),
             message: LaneIn::new(Lane::Message, limits.message_window_bytes),
             bulk: LaneIn::new(Lane::Bulk, limits.bulk_window_bytes),
             control_held: 0,
+            control_held_max: u64::from(limits.control_bytes_max),
             passes: Passes::default(),
             packet_bytes_max: limits.packet_bytes_max as usize,
             peer_packet_bytes_max: 0,
@@ -298,7 +298,8 @@ impl Channel {
             }
             out.extend_from_slice(&signals);
         }
-        let room = PLAIN_BYTES_MAX.saturating_sub(out.len().saturating_sub(start));
+        let plain_max = plain_bytes_max(self.peer_packet_bytes_max);
+        let room = plain_max.saturating_sub(out.len().saturating_sub(start));
         let complete = self.queue.fill(room, out);
         if self.goodbye_due() && !complete {
             let packet = Packet::Disconnect(crate::wire::packet::DisconnectPacket {
@@ -306,7 +307,7 @@ impl Channel {
             });
             let mut goodbye = Vec::with_capacity(3);
             frame::put_frame(&mut goodbye, PacketKind::Disconnect.to_wire(), &packet.encode());
-            if out.len().saturating_sub(start).saturating_add(goodbye.len()) <= PLAIN_BYTES_MAX {
+            if out.len().saturating_sub(start).saturating_add(goodbye.len()) <= plain_max {
                 out.extend_from_slice(&goodbye);
                 self.ended = true;
             }
@@ -362,6 +363,7 @@ impl Channel {
         out: &mut Heard,
     ) -> Result<usize, Violation> {
         let before = bytes.len();
+        let plain_max = plain_bytes_max(self.packet_bytes_max);
         while !bytes.is_empty() {
             if self.parted {
                 bytes = &mut [];
@@ -372,7 +374,7 @@ impl Channel {
                 break;
             }
             if self.partial.is_empty()
-                && let Some(length) = record_length(bytes)?
+                && let Some(length) = record_length_within(bytes, plain_max)?
                 && bytes.len() >= length
             {
                 let (record, rest) = bytes.split_at_mut_checked(length).unwrap_or_default();
@@ -381,12 +383,13 @@ impl Channel {
                 continue;
             }
             // A record that comes in pieces is put together here; only this case copies.
-            let want = record_length(&self.partial)?.unwrap_or(HEADER_BYTES);
+            let want = record_length_within(&self.partial, plain_max)?.unwrap_or(HEADER_BYTES);
             let missing = want.saturating_sub(self.partial.len()).min(bytes.len());
             let (head, rest) = bytes.split_at_mut_checked(missing).unwrap_or_default();
+            self.partial.reserve_exact(want.saturating_sub(self.partial.len()));
             self.partial.extend_from_slice(head);
             bytes = rest;
-            if record_length(&self.partial)? == Some(self.partial.len()) {
+            if record_length_within(&self.partial, plain_max)? == Some(self.partial.len()) {
                 let mut record = mem::take(&mut self.partial);
                 self.on_record(crypto, ciphers, now, &mut record, out)?;
                 record.clear();
@@ -522,7 +525,7 @@ impl Channel {
         self.counts.packets_received = self.counts.packets_received.saturating_add(1);
         let bytes = u32::try_from(frame.bytes).unwrap_or(u32::MAX);
         self.control_held = self.control_held.saturating_add(u64::from(bytes));
-        if self.control_held > CONTROL_WINDOW_BYTES {
+        if self.control_held > self.control_held_max {
             return Err(Violation::CreditExceeded(Lane::Control));
         }
         let received = Received::whole(self.peer, self.conn, kind, Lane::Control, bytes, body);

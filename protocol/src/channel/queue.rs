@@ -12,9 +12,6 @@ use bytes::{Bytes, BytesMut};
 const PACK_BYTES_MAX: usize = PLAIN_BYTES_MAX - 128;
 /// The least worth cutting off a large packet to fill a record.
 const PART_BYTES_MIN: usize = 512;
-/// Control packets that wait to be sent, and no more: they have no credit, and a peer could make this side answer each of
-/// its own.
-const CONTROL_BYTES_MAX: usize = 64 << 10;
 /// What a control frame counts beside its bytes: it is kept by itself.
 const CONTROL_FRAME_COST: usize = 64;
 /// The header of a part: frame kind, length, lane or packet kind and total.
@@ -138,9 +135,12 @@ struct LaneQueue {
 }
 
 /// Everything that waits to be sent on one channel.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct SendQueue {
     control: VecDeque<Vec<u8>>,
+    /// The most that control frames may count: they have no credit, and a peer could make this side answer each of its
+    /// own.
+    control_bytes_max: usize,
     /// What the control frames count.
     control_cost: usize,
     message: LaneQueue,
@@ -150,6 +150,18 @@ pub(crate) struct SendQueue {
 }
 
 impl SendQueue {
+    pub(crate) fn new(control_bytes_max: usize) -> Self {
+        Self {
+            control: VecDeque::new(),
+            control_bytes_max,
+            control_cost: 0,
+            message: LaneQueue::default(),
+            bulk: LaneQueue::default(),
+            bytes: 0,
+            packets: 0,
+        }
+    }
+
     /// Payload bytes that wait.
     pub(crate) const fn bytes(&self) -> usize {
         self.bytes
@@ -163,12 +175,12 @@ impl SendQueue {
     /// Whether one more control packet with a body of so many bytes may wait.
     pub(crate) fn has_control_room(&self, body: usize) -> bool {
         let cost = frame_bytes(body).saturating_add(CONTROL_FRAME_COST);
-        self.control_cost.saturating_add(cost) <= CONTROL_BYTES_MAX
+        self.control_cost.saturating_add(cost) <= self.control_bytes_max
     }
 
     /// Whether so many control packets wait that the peer should send nothing that calls for more.
     pub(crate) const fn is_control_full(&self) -> bool {
-        self.control_cost >= CONTROL_BYTES_MAX / 2
+        self.control_cost >= self.control_bytes_max / 2
     }
 
     /// Whether nothing waits, credit or no credit.
@@ -427,6 +439,8 @@ mod tests {
     use super::*;
     use alloc::vec;
 
+    const CONTROL_BYTES_MAX: usize = 64 << 10;
+
     fn drain(queue: &mut SendQueue, room: usize) -> Vec<Vec<u8>> {
         let mut records = Vec::new();
         while queue.is_ready() {
@@ -440,7 +454,7 @@ mod tests {
 
     #[test]
     fn control_overtakes_messages_and_messages_overtake_bulk() {
-        let mut queue = SendQueue::default();
+        let mut queue = SendQueue::new(CONTROL_BYTES_MAX);
         queue.on_credit(Lane::Message, 1 << 20);
         queue.on_credit(Lane::Bulk, 1 << 20);
         queue.push(&Packet::misc_data(vec![7; 40_000]));
@@ -460,7 +474,7 @@ mod tests {
 
     #[test]
     fn nothing_passes_beyond_the_credit() {
-        let mut queue = SendQueue::default();
+        let mut queue = SendQueue::new(CONTROL_BYTES_MAX);
         for _ in 0..10 {
             queue.push(&Packet::message("0123456789"));
         }
@@ -478,7 +492,7 @@ mod tests {
 
     #[test]
     fn control_packets_have_a_bound_and_give_it_back() {
-        let mut queue = SendQueue::default();
+        let mut queue = SendQueue::new(CONTROL_BYTES_MAX);
         let step = |bytes: usize| {
             let message = vec![7; bytes].into();
             Packet::TrustStep(crate::wire::packet::TrustStepPacket { message })
@@ -498,7 +512,7 @@ mod tests {
 
     #[test]
     fn batches_keep_their_order_with_single_messages() {
-        let mut queue = SendQueue::default();
+        let mut queue = SendQueue::new(CONTROL_BYTES_MAX);
         queue.on_credit(Lane::Message, 1 << 20);
         queue.push(&Packet::message("a"));
         let mut batch = MessageBatch::default();

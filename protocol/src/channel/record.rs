@@ -11,6 +11,11 @@ use zeroize::Zeroizing;
 /// The most plaintext bytes of one record. Sixteen kibibytes stay in the first-level cache while they are copied,
 /// encrypted and parsed.
 pub const PLAIN_BYTES_MAX: usize = 16_384;
+/// A peer that takes short packets gets short records: so much longer than its longest packet, and never shorter than
+/// [`PLAIN_BYTES_LEAST`].
+const PLAIN_BYTES_OVER_PACKET: usize = 512;
+/// Every peer takes records as long as this, which what is said before the lanes are open fits into.
+const PLAIN_BYTES_LEAST: usize = 2048;
 /// The length prefix.
 pub const HEADER_BYTES: usize = 2;
 /// The tag.
@@ -20,18 +25,39 @@ pub const RECORD_BYTES_MAX: usize = HEADER_BYTES + PLAIN_BYTES_MAX + TAG_BYTES;
 /// After so many records a direction takes its next key: 2²⁰ full records are 16 GiB, far below AES-GCM's bounds.
 const REKEY_AFTER: u64 = 1 << 20;
 
+/// The most plaintext bytes of one record to a peer that takes packets of up to `packet_bytes_max` bytes.
+pub(crate) const fn plain_bytes_max(packet_bytes_max: usize) -> usize {
+    match packet_bytes_max.saturating_add(PLAIN_BYTES_OVER_PACKET) {
+        ..PLAIN_BYTES_LEAST => PLAIN_BYTES_LEAST,
+        PLAIN_BYTES_MAX.. => PLAIN_BYTES_MAX,
+        bytes => bytes,
+    }
+}
+
 /// The length of the record that `bytes` begins with, header and tag included; `None` if the header isn't whole.
 ///
 /// # Errors
 /// [`Violation`] if no record has this length.
 pub fn record_length(bytes: &[u8]) -> Result<Option<usize>, Violation> {
+    record_length_within(bytes, PLAIN_BYTES_MAX)
+}
+
+/// [`record_length`] where no record has more than `plain_max` bytes of plaintext.
+pub(crate) fn record_length_within(
+    bytes: &[u8],
+    plain_max: usize,
+) -> Result<Option<usize>, Violation> {
     let Some(header) = bytes.first_chunk() else { return Ok(None) };
     let length = usize::from(u16::from_be_bytes(*header));
     if length <= TAG_BYTES {
         return Err(Malformed("record length").into());
     }
     let whole = length.saturating_add(HEADER_BYTES);
-    if whole > RECORD_BYTES_MAX { Err(Violation::TooLong("record")) } else { Ok(Some(whole)) }
+    if length > plain_max.saturating_add(TAG_BYTES) {
+        Err(Violation::TooLong("record"))
+    } else {
+        Ok(Some(whole))
+    }
 }
 
 /// One direction of a channel: a key and the number of the next record.

@@ -9,7 +9,6 @@ use crate::crypto::Crypto;
 use crate::error::{CloseReason, CommandError, DialError, SendError};
 use crate::id::{ConnId, PeerId};
 use crate::io::{BlockTarget, Event, RoutineChange, TrustChange};
-use crate::limits::Limits;
 use crate::net::canonical;
 use crate::time::Instant;
 use crate::trust::identifier::{IdentifierError, Origin};
@@ -61,7 +60,7 @@ impl<C: Crypto> PeerNetwork<C> {
     ///
     /// # Errors
     /// [`CommandError::NotConnected`] if there is no channel, [`CommandError::OutOfRange`] for more than
-    /// [`CHANNEL_DATA_BYTES_MAX`](Limits::CHANNEL_DATA_BYTES_MAX) bytes.
+    /// [`channel_data_bytes_max`](crate::Limits::channel_data_bytes_max) bytes.
     pub fn set_channel_data(
         &mut self,
         now: Instant,
@@ -69,7 +68,7 @@ impl<C: Crypto> PeerNetwork<C> {
         data: &[u8],
     ) -> Result<(), CommandError> {
         self.cx.at(now);
-        if data.len() > Limits::CHANNEL_DATA_BYTES_MAX {
+        if data.len() > self.config.limits.channel_data_bytes_max() {
             return Err(CommandError::OutOfRange("the length of a channel's data"));
         }
         let conn = self.conn_of(peer).ok_or(CommandError::NotConnected)?;

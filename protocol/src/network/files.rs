@@ -14,7 +14,6 @@ use crate::distribution::{
 use crate::error::{CloseReason, CommandError, Violation};
 use crate::id::{ConnId, FileId, PeerId, RequestId};
 use crate::io::{Answer, CloseCause, Event, Output, Request};
-use crate::limits::Limits;
 use crate::received::Received;
 use crate::time::Instant;
 use crate::wire::packet::{DataPayloadFormat, DataTransmissionPacket, Packet, PacketKind};
@@ -265,8 +264,9 @@ impl<C: Crypto> PeerNetwork<C> {
     /// Sends a short message about a file, which has some room of its own: a peer that asks and asks and doesn't read
     /// gets no more answers. What is lost so is repeated: offers until they are answered, requests once they stall.
     fn say(&mut self, peer: &PeerId, message: &FileMessage) {
-        let bytes_max = (self.cx.limits.send_queue_bytes_max as usize)
-            .saturating_add(Limits::FILE_MESSAGES_BYTES_MAX);
+        let limits = &self.cx.limits;
+        let bytes_max =
+            limits.send_queue_bytes_max.saturating_add(limits.file_messages_bytes_max()) as usize;
         let Ok((conn, link)) = self.open_link(peer, PacketKind::DataTransmission) else { return };
         if link.waiting_bytes() >= bytes_max {
             return;

@@ -11,12 +11,10 @@ use p2pnet_protocol::{
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::atomic::{AtomicIsize, Ordering::Relaxed};
-
-/// What the node under test holds: counted while it, and not the world around it, has the processor.
-static HELD: AtomicIsize = AtomicIsize::new(0);
 
 thread_local! {
+    /// What the node under test holds: counted while it, and not the world around it, has the processor.
+    static HELD: Cell<isize> = const { Cell::new(0) };
     static CHARGED: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -24,7 +22,7 @@ struct Charging;
 
 fn charge(bytes: isize) {
     if CHARGED.with(Cell::get) {
-        HELD.fetch_add(bytes, Relaxed);
+        HELD.with(|held| held.set(held.get() + bytes));
     }
 }
 
@@ -80,6 +78,7 @@ fn interface(n: u64) -> Interface {
 
 /// The node under test, its peers, and what its application keeps.
 struct Brim {
+    limits: Limits,
     now: Instant,
     node: Node,
     peers: Vec<(Node, ConnId, ConnId)>,
@@ -96,7 +95,7 @@ impl Brim {
             node.handle(now, Input::Listening { listener: ListenerId(1), at: to_node() });
             node.handle(now, Input::Interfaces(vec![interface(0)]));
         });
-        Self { now, node, peers: Vec::new(), unread: Vec::new(), kept: Vec::new() }
+        Self { limits, now, node, peers: Vec::new(), unread: Vec::new(), kept: Vec::new() }
     }
 
     /// Drains the node; its application keeps all that it hears.
@@ -173,12 +172,22 @@ impl Brim {
         for _ in 0..64 {
             self.hear(at, &data);
         }
-        for _ in 0..events_max - 64 {
+        for _ in 0..events_max - events_max / 8 {
             self.hear(at, &message(1));
         }
         for _ in 0..64 {
             self.hear(at, &message(packet_bytes - 64));
         }
+    }
+
+    /// The longest record there may be, all but its last byte: anybody may claim its length.
+    fn hear_all_but_the_end_of_a_record(&mut self, at: usize) {
+        let plain = (self.limits.packet_bytes_max as usize + 512).clamp(2048, 16_384);
+        let mut record = vec![0; 2 + plain + 16 - 1];
+        record[..2].copy_from_slice(&u16::try_from(plain + 16).unwrap().to_be_bytes());
+        let (now, conn) = (self.now, self.peers[at].2);
+        charged(|| self.node.handle_stream(now, conn, &mut record));
+        self.drain();
     }
 
     fn hear(&mut self, at: usize, packet: &Packet) {
@@ -217,7 +226,7 @@ impl Brim {
             let now = self.now;
             while charged(|| self.node.send(now, &peer, &packet)) != Err(SendError::QueueFull) {}
         }
-        let data = vec![4; Limits::CHANNEL_DATA_BYTES_MAX];
+        let data = vec![4; self.limits.channel_data_bytes_max()];
         charged(|| self.node.set_channel_data(self.now, &peer, &data)).unwrap();
     }
 
@@ -276,11 +285,11 @@ fn to_node() -> SocketAddr {
     SocketAddr::from((address(0), 4000))
 }
 
-#[test]
-fn a_node_full_to_the_brim_holds_what_the_formula_says() {
-    let limits = Limits { packets_per_second_max: 0, ..Limits::small() };
+/// A node with all that it takes, and the bytes it holds.
+fn full(limits: Limits) -> (Brim, u64) {
     let packet_bytes = limits.packet_bytes_max as usize;
     let mut brim = Brim::new(limits);
+    println!("{} bytes held empty", HELD.get());
     brim.hear_beacons(&limits);
     for n in 1..=u64::from(limits.connections_max) {
         brim.connect(n, limits);
@@ -292,13 +301,34 @@ fn a_node_full_to_the_brim_holds_what_the_formula_says() {
         brim.hear_all_from(at, packet_bytes, limits.unread_events_max);
         brim.say_all_to(at, packet_bytes);
     }
-    let (held, most) = (HELD.load(Relaxed) as u64, limits.total_bytes_max());
-    println!("{held} bytes held, {most} by the formula, {} events unread", brim.kept.len());
     // A ledger that counts an empty node proves nothing.
     assert_eq!(brim.node.open_peers().len(), limits.connections_max as usize);
     assert!(brim.node.peers().len() >= limits.known_peers_max as usize);
-    assert!(brim.kept.len() >= 100 * brim.peers.len());
+    for at in 0..brim.peers.len() {
+        brim.hear_all_but_the_end_of_a_record(at);
+    }
+    let held = u64::try_from(HELD.get()).unwrap();
+    let (most, unread) = (limits.total_bytes_max(), brim.kept.len());
+    println!("{held} bytes held, {most} by the formula, {unread} events unread");
     assert!(held <= most, "{held} bytes are over the {most} that the formula allows");
+    (brim, held)
+}
+
+#[test]
+fn a_node_full_to_the_brim_holds_what_the_formula_says() {
+    let limits = Limits { packets_per_second_max: 0, ..Limits::small() };
+    let (brim, held) = full(limits);
+    assert!(brim.kept.len() >= 100 * brim.peers.len());
     // Control packets, assemblies and records cut in two can't all be full at the same time as everything else.
+    let most = limits.total_bytes_max();
     assert!(most <= 5 * held, "{most} bytes by the formula, and a full node holds {held}");
+}
+
+#[test]
+fn a_tiny_node_full_to_the_brim_takes_64_kibibytes() {
+    let limits = Limits { packets_per_second_max: 0, ..Limits::tiny() };
+    assert!(limits.total_bytes_max() <= 64 << 10, "{}", limits.total_bytes_max());
+    let (brim, held) = full(limits);
+    assert!(brim.kept.len() >= 10 * brim.peers.len());
+    assert!(held >= 16 << 10, "{held} bytes: it isn't full");
 }

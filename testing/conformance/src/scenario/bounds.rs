@@ -150,7 +150,7 @@ fn crowded() -> Config {
 
 /// What the core holds for so many strangers that say nothing.
 fn core_bytes() -> isize {
-    let crypto = p2pnet_crypto::FastCrypto::new().unwrap();
+    let crypto = p2pnet_driver::NodeCrypto::new().unwrap();
     let now = Clock::new().now();
     let mut net = Node::new(crowded(), &[1; 32], Seed([2; 32]), crypto, now).unwrap();
     let from: SocketAddr = "127.0.0.1:9".parse().unwrap();
