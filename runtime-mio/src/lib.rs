@@ -78,7 +78,10 @@ fn run(mut poll: Poll, mut node: Node) -> io::Result<()> {
 /// let mut ready = Events::with_capacity(256);
 /// # let _ = handle.shutdown();
 /// while let Some(patience) = node.turn() {
-///     poll.poll(&mut ready, Some(patience))?;
+///     if let Err(error) = poll.poll(&mut ready, Some(patience)) {
+///         // After a signal, or when the machine slept.
+///         assert_eq!(error.kind(), std::io::ErrorKind::Interrupted);
+///     }
 ///     for event in &ready {
 ///         if !node.take(event) {
 ///             println!("{event:?} is the program's own");

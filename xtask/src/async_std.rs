@@ -22,10 +22,16 @@ pub(crate) fn run(run: &mut Run) -> Findings {
         }
         Err(failure) => return Findings::one(Err(failure)),
     }
-    match test(&["--test=executor"], EXECUTABLE_MAX) {
-        Ok(finished) => note(run, PREFIX, parse(&finished.stdout), &finished),
-        Err(failure) => Findings::one(Err(failure)),
+    let mut findings = Findings::default();
+    for (kind, prefix) in [("--test=executor", PREFIX), ("--doc", "doc")] {
+        let of_this = match test(&[kind], EXECUTABLE_MAX) {
+            Ok(finished) => note(run, prefix, parse(&finished.stdout), &finished),
+            Err(failure) => Findings::one(Err(failure)),
+        };
+        findings.passed += of_this.passed;
+        findings.failed.extend(of_this.failed);
     }
+    findings
 }
 
 fn test(arguments: &[&str], limit: Duration) -> Result<crate::process::Finished, String> {

@@ -7,6 +7,7 @@
 mod async_std;
 mod cargo_tests;
 mod dependencies;
+mod examples;
 mod fuzz;
 mod ledger;
 mod long;

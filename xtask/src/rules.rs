@@ -1,5 +1,6 @@
 //! House rules that no compiler checks.
 
+use crate::examples;
 use crate::process::{command, output, root};
 use crate::suite::Findings;
 use std::path::Path;
@@ -28,6 +29,9 @@ pub(crate) fn run() -> Findings {
         findings.add(adapter_is_thin(adapter, *lines_max, &files));
     }
     findings.add(driving_by_hand_is_a_page(&files));
+    let of_examples = examples::run(&files);
+    findings.passed += of_examples.passed;
+    findings.failed.extend(of_examples.failed);
     findings.add(readme_shows_the_hello_example(&files));
     findings.add(ci_runs_the_same_command(&files));
     findings
@@ -140,7 +144,7 @@ fn code_lines(text: &str) -> usize {
 
 /// The README's program is the example file, which is compiled and run.
 fn readme_shows_the_hello_example(files: &[(String, String)]) -> Result<(), String> {
-    const EXAMPLE: &str = "runtime-tokio/examples/hello.rs";
+    const EXAMPLE: &str = "runtime-tokio/examples/tokio_hello.rs";
     let text = |wanted: &str| {
         files
             .iter()

@@ -1,9 +1,110 @@
 //! Scenarios that count descriptors, threads or memory, or change their process, have one to themselves.
 
-use std::process::{Command, Stdio};
+use rustix::process::{Pid, Signal, kill_process};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 /// Set in a process that a test was given.
 const HAS_ONE: &str = "P2PNET_CONFORMANCE_ALONE";
+
+/// Set in the second process of a test that has two.
+const IS_OTHER: &str = "P2PNET_CONFORMANCE_OTHER";
+/// What a line that one process says to the other begins with: test programs say more.
+const MARK: &str = "@@ ";
+
+/// Runs `here` in a process of its own, and `there` in another one that `here` holds.
+///
+/// # Panics
+/// If either fails.
+#[track_caller]
+pub fn in_two_processes(name: &str, here: impl FnOnce(&mut Other), there: impl FnOnce()) {
+    if std::env::var_os(IS_OTHER).is_some() {
+        return there();
+    }
+    in_a_process(name, || {
+        let mut other = Other::start(name);
+        here(&mut other);
+        other.end();
+    });
+}
+
+/// The second process, as the first one sees it.
+#[derive(Debug)]
+pub struct Other {
+    process: Child,
+    says: BufReader<ChildStdout>,
+}
+
+impl Other {
+    fn start(name: &str) -> Self {
+        let mut program = Command::new(std::env::current_exe().unwrap());
+        program.args([name, "--exact", "--nocapture", "--test-threads=1"]).env(IS_OTHER, "1");
+        program.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut process = program.spawn().unwrap();
+        let says = BufReader::new(process.stdout.take().unwrap());
+        Self { process, says }
+    }
+
+    /// What it [says](say) next.
+    #[track_caller]
+    pub fn hear(&mut self) -> String {
+        let mut line = String::new();
+        loop {
+            line.clear();
+            assert!(self.says.read_line(&mut line).unwrap() > 0, "the other process is gone");
+            if let Some(said) = line.trim_end().strip_prefix(MARK) {
+                return said.to_owned();
+            }
+        }
+    }
+
+    /// Asks it something, and gives its answer.
+    #[track_caller]
+    pub fn ask(&mut self, question: &str) -> String {
+        writeln!(self.process.stdin.as_mut().unwrap(), "{question}").unwrap();
+        self.hear()
+    }
+
+    /// Suspends it: no thread of it runs until it is [resumed](Self::resume). Its sockets stay, and fill.
+    pub fn suspend(&self) {
+        kill_process(self.pid(), Signal::STOP).unwrap();
+    }
+
+    /// Lets it run again.
+    pub fn resume(&self) {
+        kill_process(self.pid(), Signal::CONT).unwrap();
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_child(&self.process)
+    }
+
+    #[track_caller]
+    fn end(mut self) {
+        drop(self.process.stdin.take());
+        let done = self.process.wait().unwrap();
+        assert!(done.success(), "the other process ended with {done}");
+    }
+}
+
+impl Drop for Other {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+    }
+}
+
+/// Says a line to the process that holds this one.
+pub fn say(line: impl std::fmt::Display) {
+    // The test program may have left a line open.
+    println!("\n{MARK}{line}");
+}
+
+/// Answers what the process that holds this one asks, until it asks no more.
+pub fn answer(mut to: impl FnMut(&str) -> String) {
+    for question in std::io::stdin().lines() {
+        say(to(&question.unwrap()));
+    }
+}
 
 /// Runs `scenario` in a process of its own: this test program, asked for the test `name` alone.
 ///

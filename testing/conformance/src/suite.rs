@@ -4,7 +4,7 @@
 #[macro_export]
 macro_rules! suite {
     ($spawn:expr) => {
-        $crate::scenarios!([$crate::On::alone($spawn)] talk flow ends files dials strangers application lan bounds);
+        $crate::scenarios!([$crate::On::alone($spawn)] talk flow ends files dials strangers application contract suspend lan bounds crowd);
     };
 }
 
@@ -96,6 +96,28 @@ macro_rules! scenarios {
         incoming_peers_are_turned_off_and_on
         who_waits_is_accepted_or_refused
         events_that_nobody_takes_hold_up_nobody
+    ); };
+    (@contract $on:tt) => { $crate::tests!($on contract
+        time_that_goes_back_is_not_believed
+        many_inputs_may_precede_a_drain
+        while_outputs_wait_the_deadline_is_now
+        after_a_timeout_the_next_timer_is_later
+        connections_that_nobody_knows_are_no_matter
+        early_and_late_timeouts_are_harmless
+        after_its_end_a_connection_is_silent
+        every_dial_gets_exactly_one_answer
+        no_call_keeps_the_node_long
+        the_same_identity_is_the_same_node
+        the_node_never_waits_for_its_application
+    ); };
+    (@suspend $on:tt) => { $crate::tests!($on suspend
+        a_short_suspension_loses_nothing
+        a_long_suspension_is_told_and_mended
+        timers_fire_no_burst_after_a_suspension
+        a_clock_that_jumps_fires_no_burst
+    ); };
+    (@crowd $on:tt) => { $crate::tests!($on crowd
+        idle_channels_cost_little_memory_and_no_time
     ); };
     (@lan $on:tt) => { $crate::tests!($on lan
         two_nodes_on_one_host_find_each_other

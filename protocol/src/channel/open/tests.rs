@@ -71,10 +71,10 @@ fn packets(effects: &[ChannelEffect]) -> usize {
 #[test]
 fn a_whole_packet_is_held_to_the_longest_that_this_side_takes() {
     for kind in [MESSAGE, DATA] {
-        let longest = frame(kind, &[0; 2000]);
-        let many = [longest.clone(), frame(kind, &[0; 1]), longest].concat();
+        let short = [frame(kind, &[0; 400]), frame(kind, &[0; 1])].concat();
+        let many = [&short[..], &frame(kind, &[0; 2000])].concat();
         assert_eq!(packets(&Ear::new(2000).hear(&many).unwrap()), 3);
-        let one_too_long = [many, frame(kind, &[0; 2001])].concat();
+        let one_too_long = [&short[..], &frame(kind, &[0; 2001])].concat();
         let refused = Ear::new(2000).hear(&one_too_long).unwrap_err();
         assert_eq!(refused, Violation::TooLong("packet"));
     }
@@ -82,6 +82,17 @@ fn a_whole_packet_is_held_to_the_longest_that_this_side_takes() {
     assert!(Ear::new(2000).hear(&frame(step, &[0; 2000])).is_ok());
     let refused = Ear::new(2000).hear(&frame(step, &[0; 2001])).unwrap_err();
     assert_eq!(refused, Violation::TooLong("packet"));
+}
+
+#[test]
+fn a_record_is_held_to_what_this_side_said_it_takes() {
+    let of = |bytes: usize| vec![frame(MESSAGE, &[0; 500]); bytes / 503 + 1].concat();
+    assert!(Ear::new(2000).hear(&of(2012)[..2012]).is_ok());
+    assert_eq!(Ear::new(2000).hear(&of(3000)).unwrap_err(), Violation::TooLong("record"));
+    assert!(Ear::new(3000).hear(&of(3000)).is_ok());
+    // Before anything is said, and to who takes least.
+    assert_eq!((plain_bytes_max(0), plain_bytes_max(1024)), (2048, 2048));
+    assert_eq!(plain_bytes_max(1 << 17), 16_384);
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 pub mod application;
 pub mod bounds;
+pub mod contract;
+pub mod crowd;
 pub mod dials;
 pub mod ends;
 pub mod files;
@@ -9,6 +11,7 @@ pub mod flow;
 pub mod interfaces;
 pub mod lan;
 pub mod strangers;
+pub mod suspend;
 pub mod talk;
 
 #[cfg(test)]
@@ -25,6 +28,8 @@ mod tests {
         for source in [
             include_str!("application.rs"),
             include_str!("bounds.rs"),
+            include_str!("contract.rs"),
+            include_str!("crowd.rs"),
             include_str!("dials.rs"),
             include_str!("ends.rs"),
             include_str!("files.rs"),
@@ -32,6 +37,7 @@ mod tests {
             include_str!("interfaces.rs"),
             include_str!("lan.rs"),
             include_str!("strangers.rs"),
+            include_str!("suspend.rs"),
             include_str!("talk.rs"),
         ] {
             for name in told(source) {

@@ -3,6 +3,7 @@
 use mio::{Poll, Token, Waker};
 use p2pnet_driver::{Builder, Events, Handle, StartError};
 use p2pnet_mio::Node;
+use std::io::ErrorKind;
 use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::time::Duration;
 
@@ -59,7 +60,11 @@ impl Host {
                 }
                 None => false,
             });
-            self.poll.poll(&mut ready, Some(patience)).unwrap();
+            match self.poll.poll(&mut ready, Some(patience)) {
+                // A signal, or a machine that slept: there are no events.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                polled => polled.unwrap(),
+            }
             for event in &ready {
                 let owner =
                     self.nodes.iter_mut().rev().find(|(first, _)| *first <= event.token().0);

@@ -1,0 +1,26 @@
+//! A packet handler of one's own: messages come back in capital letters, whether or not anybody takes events. Run it on
+//! two machines, or twice on one.
+
+use p2pnet_smol::driver::Handlers;
+use p2pnet_smol::{Builder, Event, Packet};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    smol::block_on(async {
+        let mut handlers = Handlers::default();
+        handlers.on_pure_message(|wishes, peer, said| {
+            let said = said.text().into_owned();
+            println!("{} said: {said}", peer.short());
+            // An answer in capitals gets none.
+            if said != said.to_uppercase() {
+                wishes.send(peer, Packet::message(said.to_uppercase()));
+            }
+        });
+        let (node, mut events) = p2pnet_smol::spawn(Builder::default().handlers(handlers))?;
+        while let Some(event) = events.next().await {
+            if let Event::PeerConnected { peer, .. } = event {
+                node.send(peer, b"good morning").await?;
+            }
+        }
+        Ok(())
+    })
+}
