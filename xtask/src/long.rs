@@ -97,6 +97,20 @@ const PARTS: &[Part] = &[
         page: None,
     },
     Part {
+        name: "conformance",
+        what: "the conformance suite 20 times in a row on a busy machine, and 10,000 idle channels",
+        program: &["-p", "p2pnet-conformance", "--bin", "p2pnet-conformance"],
+        result: last_line,
+        page: None,
+    },
+    Part {
+        name: "runtimes",
+        what: "nodes on tokio, smol and mio side by side, against each one's raw TCP",
+        program: &["-p", "p2pnet-benches", "--bin", "report", "--", "--runtimes"],
+        result: beside,
+        page: Some("docs/runtimes-measured.md"),
+    },
+    Part {
         name: "channels",
         what: "channels against limits and peers, measured in one run",
         program: &["-p", "p2pnet-benches", "--bin", "report"],
@@ -181,6 +195,23 @@ fn run_part(part: &Part) -> Result<String, String> {
             .map_err(|error| format!("{page}: {error}"))?;
     }
     (part.result)(&said).ok_or_else(|| "it printed no result".to_owned())
+}
+
+/// The rows of the table that holds mio against tokio.
+fn beside(said: &str) -> Option<String> {
+    let (_, table) = said.split_once("| mio × tokio |")?;
+    let rows: Vec<String> = table
+        .lines()
+        .filter_map(|row| row.strip_prefix("| "))
+        .filter_map(|row| {
+            let mut cells = row.split(" | ");
+            let (axis, measured) = (cells.next()?, cells.next()?);
+            let verdict = row.trim_end_matches([' ', '|']).rsplit(' ').next()?.trim_matches('*');
+            Some(format!("mio × tokio, {axis}: {measured} ({verdict})"))
+        })
+        .filter(|row| !row.contains("measured (") && !row.contains("---"))
+        .collect();
+    (!rows.is_empty()).then(|| rows.join("; "))
 }
 
 fn last_line(said: &str) -> Option<String> {
@@ -269,6 +300,10 @@ mod tests {
                     | round trip | 1.18 | ≤ 1.10 | | **missed** |\n";
         assert_eq!(goals(said).unwrap(), "bulk: 0.96 (met); round trip: 1.18 (missed)");
         assert_eq!(goals("nothing"), None);
+        let said = "| mio × tokio | measured | goal | |\n|---|---|---|---|\n| bulk | 1.02 | ≥ 0.95 | met |\n\
+                    | set-ups | 0.90 | ≥ 0.95 | **missed** |\n";
+        let row = "mio × tokio, bulk: 1.02 (met); mio × tokio, set-ups: 0.90 (missed)";
+        assert_eq!(beside(said).unwrap(), row);
         assert_eq!(last_line("one\ntwo\n").unwrap(), "two");
     }
 

@@ -1,17 +1,17 @@
 //! Measures channels against limits and peers in one run, and prints the tables.
 //!
-//! `report [--quick] [--rounds N] [PEER…]`: without names, all peers. `report --job JOB [PEER…]` does one job (say
+//! `report [--quick] [--rounds N] [PEER…]`: without names, all peers. `report --runtimes` compares the runtimes instead. `report --job JOB [PEER…]` does one job (say
 //! `bulk:1000`, `each:64:1000`, `roundtrip:1000`, `setups:1000` or `idle:1000`; the last number is milliseconds, or
 //! channels) and tells both ends' processor time: for a profiler. `--serve PEER JOB` is the child's part.
 
 use p2pnet_benches::job::Job;
 use p2pnet_benches::machine;
-use p2pnet_benches::peers::{ALL, Entry, find};
-use p2pnet_benches::report::{Extent, Round, measure, serve, tables};
+use p2pnet_benches::peers::{ALL, Entry, RUNTIMES, find};
+use p2pnet_benches::report::{Extent, Round, measure, serve, side_by_side, tables};
 use std::error::Error;
 use std::time::Instant;
 
-const USAGE: &str = "usage: report [--quick] [--rounds N] [--job JOB] [PEER…]";
+const USAGE: &str = "usage: report [--quick] [--rounds N] [--runtimes] [--job JOB] [PEER…]";
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let job = job.parse().map_err(|_| "no such job")?;
         return Ok(serve(entry, job)?);
     }
-    let Options { extent, entries, job } = Options::parse(arguments)?;
+    let Options { extent, entries, job, runtimes } = Options::parse(arguments)?;
     if cfg!(debug_assertions) {
         eprintln!("warning: a debug build; the figures mean nothing");
     }
@@ -57,7 +57,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             start.elapsed().as_secs_f64()
         );
     }
-    println!("{}", tables(&entries, &rounds));
+    println!("{}", if runtimes { side_by_side(&rounds) } else { tables(&entries, &rounds) });
     Ok(())
 }
 
@@ -65,16 +65,19 @@ struct Options {
     extent: Extent,
     entries: Vec<&'static Entry>,
     job: Option<Job>,
+    runtimes: bool,
 }
 
 impl Options {
     fn parse(arguments: Vec<String>) -> Result<Self, Box<dyn Error>> {
         let mut extent = Extent::FULL;
         let (mut entries, mut rounds, mut job) = (Vec::new(), None, None);
+        let mut runtimes = false;
         let mut arguments = arguments.into_iter();
         while let Some(argument) = arguments.next() {
             match &*argument {
                 "--quick" => extent = Extent::QUICK,
+                "--runtimes" => runtimes = true,
                 "--rounds" => rounds = Some(arguments.next().ok_or(USAGE)?.parse()?),
                 "--job" => {
                     let text = arguments.next().ok_or(USAGE)?;
@@ -86,10 +89,12 @@ impl Options {
                 })?),
             }
         }
-        if entries.is_empty() {
+        if runtimes {
+            entries = RUNTIMES.concat();
+        } else if entries.is_empty() {
             entries = ALL.iter().collect();
         }
         extent.rounds = rounds.unwrap_or(extent.rounds).max(1);
-        Ok(Self { extent, entries, job })
+        Ok(Self { extent, entries, job, runtimes })
     }
 }

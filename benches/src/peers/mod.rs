@@ -1,14 +1,17 @@
 //! What is compared.
 
 mod noise;
+mod on;
 mod ours;
 mod raw;
+mod raw_async;
 mod raw_tokio;
 mod tls;
 
 use crate::blocking::{self, Connector};
 use crate::job::{Job, Outcome, Served};
 use std::io;
+use std::marker::PhantomData;
 use std::net::{SocketAddr, TcpListener};
 
 /// A way to make channels between two processes.
@@ -87,13 +90,13 @@ pub const ALL: &[Entry] = &[
         name: "p2pnet-tokio",
         protection: Protection::Aes(16 * KIB),
         ours: true,
-        make: || Box::new(ours::Ours { aes: true }),
+        make: || Box::new(ours::Ours { aes: true, on: &on::TOKIO }),
     },
     Entry {
         name: "p2pnet-tokio-chacha",
         protection: Protection::ChaCha(16 * KIB),
         ours: true,
-        make: || Box::new(ours::Ours { aes: false }),
+        make: || Box::new(ours::Ours { aes: false, on: &on::TOKIO }),
     },
     Entry {
         name: NOISE,
@@ -127,6 +130,38 @@ pub const ALL: &[Entry] = &[
     },
 ];
 
+/// The runtimes side by side: each one's raw TCP, and this project's node on it.
+pub const RUNTIMES: [[&Entry; 2]; 3] =
+    [[&ALL[1], &ALL[2]], [&ON_OTHERS[0], &ON_OTHERS[1]], [&ON_OTHERS[2], &ON_OTHERS[3]]];
+
+/// What is compared with tokio alone.
+const ON_OTHERS: &[Entry] = &[
+    Entry {
+        name: "raw-smol",
+        protection: Protection::None,
+        ours: false,
+        make: || Box::new(raw_async::Raw::<on::Smol>(PhantomData)),
+    },
+    Entry {
+        name: "p2pnet-smol",
+        protection: Protection::Aes(16 * KIB),
+        ours: true,
+        make: || Box::new(ours::Ours { aes: true, on: &on::SMOL_NODES }),
+    },
+    Entry {
+        name: "raw-mio",
+        protection: Protection::None,
+        ours: false,
+        make: || Box::new(raw_async::Raw::<on::Mio>(PhantomData)),
+    },
+    Entry {
+        name: "p2pnet-mio",
+        protection: Protection::Aes(16 * KIB),
+        ours: true,
+        make: || Box::new(ours::Ours { aes: true, on: &on::MIO }),
+    },
+];
+
 /// Raw TCP, blocking: what bulk is a part of.
 pub const RAW: &str = "raw-std";
 /// Raw TCP under tokio: what a round trip is a multiple of.
@@ -142,7 +177,7 @@ pub fn inheritance() -> (&'static str, &'static str) {
 
 /// The peer called `name`.
 pub fn find(name: &str) -> Option<&'static Entry> {
-    ALL.iter().find(|entry| entry.name == name)
+    ALL.iter().chain(ON_OTHERS).find(|entry| entry.name == name)
 }
 
 #[cfg(test)]
@@ -162,7 +197,7 @@ mod tests {
             Job::SetUps(span),
             Job::Idle(10),
         ];
-        for entry in ALL {
+        for entry in ALL.iter().chain(ON_OTHERS) {
             for job in jobs {
                 let (tell, told) = std::sync::mpsc::channel();
                 // The peer is made twice, as in two processes.

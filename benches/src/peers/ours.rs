@@ -1,57 +1,89 @@
-//! This project's node under tokio, with the program in the same thread: what a user of `p2pnet-tokio` has.
+//! This project's node on each runtime, with the program in the same thread: what a user has.
 
+use super::on::Nodes;
 use super::{Peer, Ready};
 use crate::job::{
     AT_ONCE, BATCH_BYTES, BYE, HELLO, IDLE_WARM_UP, Job, Outcome, PING_BYTES, Served,
 };
 use crate::machine;
+use futures_util::future::try_join_all;
 use p2pnet_driver::protocol::{DisconnectReason, Limits, Packet, PeerId};
-use p2pnet_tokio::{Builder, Config, Event, Events, Handle};
+use p2pnet_driver::{Builder, Config, Event, Events, Handle};
 use std::io;
 use std::net::SocketAddr;
+use std::sync::mpsc::{Sender, channel};
+use std::thread;
 use std::time::{Duration, Instant};
-use tokio::task::JoinSet;
 
 pub(super) struct Ours {
     /// Whether AES may be chosen, where the machine has it.
     pub(super) aes: bool,
+    /// What it runs on.
+    pub(super) on: &'static Nodes,
 }
 
 impl Peer for Ours {
     fn serve(&self, job: Job, ready: Ready<'_>) -> io::Result<Served> {
-        let aes = self.aes;
-        runtime()?.block_on(async {
-            let any = SocketAddr::from(([127, 0, 0, 1], 0));
-            let (node, mut events) = start(vec![any], aes)?;
-            ready(*node.listening().first().ok_or(io::ErrorKind::AddrNotAvailable)?);
-            tokio::spawn(async move {
-                let served = match job {
-                    Job::Idle(channels) => serve_idle(&node, &mut events, channels).await?,
-                    Job::RoundTrip(_) | Job::SetUps(_) => {
-                        let byes = if matches!(job, Job::RoundTrip(_)) { 1 } else { AT_ONCE };
-                        echo(&node, &mut events, byes).await?;
-                        Served::default()
-                    }
-                    Job::Bulk(_) | Job::Messages { .. } => {
-                        count(&node, &mut events, matches!(job, Job::Bulk(_))).await?;
-                        Served::default()
-                    }
-                };
-                node.shutdown().await.map_err(io::Error::other)?;
-                Ok(served)
-            })
-            .await?
-        })
+        let (aes, on) = (self.aes, self.on);
+        let (tell, told) = channel();
+        // A program knows nothing of who waits for its address.
+        let server = thread::spawn(move || to_its_end(on, serve((aes, on), job, tell)));
+        if let Ok(address) = told.recv() {
+            ready(address);
+        }
+        server.join().map_err(|_| io::Error::other("the server panicked"))?
     }
 
     fn run(&self, server: SocketAddr, job: Job) -> io::Result<Outcome> {
-        let to = (server, self.aes);
-        runtime()?.block_on(async { tokio::spawn(run(to, job)).await? })
+        let to = To { server, aes: self.aes, on: self.on };
+        to_its_end(self.on, run(to, job))
     }
 }
 
-/// Where the server is, and whether AES may be chosen.
-type To = (SocketAddr, bool);
+/// Runs a program, and gives what came of it.
+fn to_its_end<T: Send + 'static>(
+    on: &Nodes,
+    program: impl Future<Output = io::Result<T>> + Send + 'static,
+) -> io::Result<T> {
+    let (tell, told) = channel();
+    (on.run)(Box::pin(async move {
+        let _ = tell.send(program.await);
+    }));
+    told.recv().map_err(io::Error::other)?
+}
+
+/// Where the server is, whether AES may be chosen, and what the client runs on.
+#[derive(Clone, Copy)]
+struct To {
+    server: SocketAddr,
+    aes: bool,
+    on: &'static Nodes,
+}
+
+async fn serve(
+    (aes, on): (bool, &'static Nodes),
+    job: Job,
+    ready: Sender<SocketAddr>,
+) -> io::Result<Served> {
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    let (node, mut events) = start(on, vec![any], aes)?;
+    let address = *node.listening().first().ok_or(io::ErrorKind::AddrNotAvailable)?;
+    ready.send(address).map_err(io::Error::other)?;
+    let served = match job {
+        Job::Idle(channels) => serve_idle(&node, &mut events, channels).await?,
+        Job::RoundTrip(_) | Job::SetUps(_) => {
+            let byes = if matches!(job, Job::RoundTrip(_)) { 1 } else { AT_ONCE };
+            echo(&node, &mut events, byes).await?;
+            Served::default()
+        }
+        Job::Bulk(_) | Job::Messages { .. } => {
+            count(&node, &mut events, matches!(job, Job::Bulk(_))).await?;
+            Served::default()
+        }
+    };
+    node.shutdown().await.map_err(io::Error::other)?;
+    Ok(served)
+}
 
 async fn run(to: To, job: Job) -> io::Result<Outcome> {
     match job {
@@ -67,13 +99,7 @@ async fn run(to: To, job: Job) -> io::Result<Outcome> {
     }
 }
 
-/// One thread, and the program in a task beside the node's: tokio wakes the future of `block_on` itself by a system
-/// call, even from the same thread.
-fn runtime() -> io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()
-}
-
-fn start(listen: Vec<SocketAddr>, aes: bool) -> io::Result<(Handle, Events)> {
+fn start(on: &Nodes, listen: Vec<SocketAddr>, aes: bool) -> io::Result<(Handle, Events)> {
     let mut config = Config::default();
     config.lan.enabled = false;
     config.accept_inbound = !listen.is_empty();
@@ -92,7 +118,7 @@ fn start(listen: Vec<SocketAddr>, aes: bool) -> io::Result<(Handle, Events)> {
     };
     let builder = Builder::new(config);
     let builder = if aes { builder } else { builder.without_aes() };
-    p2pnet_tokio::spawn(builder).map_err(io::Error::other)
+    (on.start)(builder).map_err(io::Error::other)
 }
 
 /// A channel from a node of its own: between two nodes there is never more than one.
@@ -104,9 +130,9 @@ struct Channel {
 
 impl Channel {
     async fn open(to: To) -> io::Result<Self> {
-        let (node, events) = start(Vec::new(), to.1)?;
+        let (node, events) = start(to.on, Vec::new(), to.aes)?;
         let mut channel = Self { node, events, peer: PeerId([0; 32]) };
-        channel.connect(to.0).await?;
+        channel.connect(to.server).await?;
         Ok(channel)
     }
 
@@ -252,29 +278,21 @@ async fn set_ups(to: To, span: Duration) -> io::Result<Outcome> {
         channel.close().await?;
         channels.push(channel);
     }
-    let mut tasks = JoinSet::new();
     let start = Instant::now();
-    for mut channel in channels {
-        tasks.spawn(async move {
-            let mut made = 0;
-            while start.elapsed() < span {
-                channel.connect(to.0).await?;
-                channel.greet(HELLO).await?;
-                channel.close().await?;
-                made += 1;
-            }
-            Ok::<_, io::Error>((made, channel))
-        });
-    }
-    let (mut count, mut channels) = (0, Vec::new());
-    while let Some(done) = tasks.join_next().await {
-        let (made, channel) = done??;
-        count += made;
-        channels.push(channel);
-    }
+    let made = channels.iter_mut().map(async |channel: &mut Channel| {
+        let mut made = 0;
+        while start.elapsed() < span {
+            channel.connect(to.server).await?;
+            channel.greet(HELLO).await?;
+            channel.close().await?;
+            made += 1;
+        }
+        Ok::<u64, io::Error>(made)
+    });
+    let count = try_join_all(made).await?.into_iter().sum();
     let seconds = start.elapsed().as_secs_f64();
     for channel in &mut channels {
-        channel.connect(to.0).await?;
+        channel.connect(to.server).await?;
         channel.greet(BYE).await?;
     }
     Ok(Outcome { seconds, count, ..Outcome::default() })

@@ -1,8 +1,10 @@
 //! Rounds over two processes, and the tables made of them.
 
 mod goals;
+mod runtimes;
 mod table;
 
+pub use runtimes::side_by_side;
 pub use table::tables;
 
 use crate::job::{Job, Outcome};

@@ -29,6 +29,7 @@ pub(crate) fn tight() -> Limits {
         routines_max: 6,
         packet_bytes_max: 1280,
         send_queue_bytes_max: 4096,
+        control_bytes_max: 64 << 10,
         message_window_bytes: 4096,
         bulk_window_bytes: 4096,
         unread_events_max: 64,

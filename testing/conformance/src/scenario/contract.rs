@@ -53,13 +53,14 @@ pub fn many_inputs_may_precede_a_drain(on: On, _: &str) {
     .soon()
     .unwrap();
     let (mut failed, mut open) = (0, 0);
-    while failed < DIALS || open < peers.len() {
-        until(&mut events, |event| match event {
-            Event::DialFailed { at, .. } if *at == closed => Some(failed += 1),
-            Event::PeerConnected { .. } => Some(open += 1),
-            _ => None,
-        });
-    }
+    until(&mut events, |event| {
+        match event {
+            Event::DialFailed { at, .. } if *at == closed => failed += 1,
+            Event::PeerConnected { .. } => open += 1,
+            _ => {}
+        }
+        (failed == DIALS && open == peers.len()).then_some(())
+    });
 }
 
 /// Line 3. While outputs wait the node asks for no sleep, and the adapter gives it none.
