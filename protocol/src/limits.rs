@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 /// | Preset | For | Channels | [`total_bytes_max`](Limits::total_bytes_max) |
 /// |---|---|---|---|
 /// | [`tiny`](Limits::tiny) | a sensor or a lamp that talks to a few | 2 | 64 KiB |
-/// | [`small`](Limits::small) | a host with a few megabytes to spare | 32 | 20 MiB |
+/// | [`small`](Limits::small) | a host with a few megabytes to spare | 32 | 18 MiB |
 /// | [`default`](Limits::default) | a desktop or a server among hundreds of peers | 256 | 2 GiB |
 /// | [`large`](Limits::large) | a hub with ten thousand peers | 16,384 | 64 GiB |
 ///
