@@ -202,7 +202,7 @@ impl Brim {
         let chunk_bytes = FileInfo::chunk_bytes_of(0).unwrap();
         let bytes = u64::from(limits.file_chunks_max) * u64::from(chunk_bytes);
         for at in 0..self.peers.len() {
-            let id = FileId([at as u8 % limits.transfers_max as u8; 32]);
+            let id = FileId([at as u8 % (limits.transfers_max as u8).max(1); 32]);
             let name = "a name that is about as long as names of files are".to_owned();
             let file = FileInfo { id, name, bytes, sha256: Digest([0; 32]) };
             let said = |message: &FileMessage| {
