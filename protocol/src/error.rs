@@ -34,7 +34,7 @@ pub enum Violation {
     UnknownPacket(u8),
     /// A negotiated choice that was not on offer.
     BadChoice,
-    /// More messages than the rate limit allows.
+    /// More frames that carry nothing than anybody needs.
     TooFast,
 }
 
@@ -50,7 +50,7 @@ impl fmt::Display for Violation {
             Self::Unexpected(what) => write!(f, "unexpected {what}"),
             Self::UnknownPacket(kind) => write!(f, "unknown packet type {kind:#04x}"),
             Self::BadChoice => f.write_str("a choice that was not on offer"),
-            Self::TooFast => f.write_str("more messages than the rate limit allows"),
+            Self::TooFast => f.write_str("too many frames that carry nothing"),
         }
     }
 }

@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// Connections in any state, closing ones included.
+    /// Connections in any state: closing ones, and those that are gone and whose payload the application still has.
     pub connections_max: u32,
     /// Incoming connections in any state from one address.
     pub connections_per_address_max: u32,

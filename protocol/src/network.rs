@@ -49,7 +49,7 @@ use alloc::format;
 use alloc::vec::Vec;
 use bytes::BytesMut;
 use connection::Connection;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use cx::Cx;
 use tasks::Tasks;
 
@@ -68,6 +68,9 @@ pub struct PeerNetwork<C: Crypto> {
     cx: Cx,
     conns: BTreeMap<ConnId, Connection<C>>,
     conns_made: u64,
+    /// Connections that are gone and whose payload the application still has: they keep their place until it is given
+    /// back, or else peers that come and go would leave more with it than the limits allow.
+    unread: BTreeMap<ConnId, Unread>,
     admission: Admission,
     book: Book,
     /// Where discovery has dialled of late.
@@ -95,6 +98,14 @@ pub struct PeerNetwork<C: Crypto> {
     chunk: BytesMut,
     shutting_down: bool,
     tasks: Tasks,
+}
+
+/// What a connection that is gone has left with the application.
+#[derive(Debug)]
+struct Unread {
+    /// Where it came from, if it was an incoming one.
+    from: Option<IpAddr>,
+    bytes: u64,
 }
 
 /// Incoming connections that failed before they had a name: told at most once a second.
@@ -159,6 +170,7 @@ impl<C: Crypto> PeerNetwork<C> {
             book: Book::new(limits.known_peers_max),
             targets: Targets::new(limits.known_peers_max),
             conns: BTreeMap::new(),
+            unread: BTreeMap::new(),
             conns_made: 0,
             admission: Admission::default(),
             pending: BTreeMap::new(),

@@ -60,6 +60,29 @@ impl Received {
         Self { peer, conn, kind, lane, bytes, packets: Packets::Whole(Some(body)) }
     }
 
+    /// Takes the first `count` packets off, if there are more than that.
+    pub fn split_off_front(&mut self, count: usize) -> Option<Self> {
+        let Packets::Frames(frames) = &mut self.packets else { return None };
+        let mut from = Reader::new(frames);
+        for _ in 0..count {
+            Frame::next(&mut from).ok()??;
+        }
+        if from.is_empty() {
+            return None;
+        }
+        let bytes = frames.len().saturating_sub(from.rest().len());
+        let first = frames.split_to(bytes);
+        let first = Self::frames(self.peer, self.conn, self.kind, self.lane, first);
+        self.bytes = self.bytes.saturating_sub(first.bytes);
+        Some(first)
+    }
+
+    /// Messages as a channel gives them, for tests of what becomes of events.
+    #[doc(hidden)]
+    pub fn of_frames(peer: PeerId, conn: ConnId, kind: PacketKind, frames: Bytes) -> Self {
+        Self::frames(peer, conn, kind, Lane::Message, frames)
+    }
+
     /// The payloads of the packets that are left, borrowed: for those who only look at them. Packets without one
     /// (Identity, PeerGroup) are passed over.
     ///
@@ -180,6 +203,23 @@ mod tests {
         assert_eq!(long.format(), Some(DataPayloadFormat::Task));
         let mut parts: Vec<_> = long.apart().collect();
         assert_eq!((parts.len(), parts[0].bytes, parts[0].next()), (1, 9, Some(task)));
+    }
+
+    #[test]
+    fn the_first_few_come_off_with_their_bytes() {
+        let mut run = Vec::new();
+        for text in [&b"one"[..], b"two", b"three"] {
+            put_frame(&mut run, PacketKind::PureMessage.to_wire(), text);
+        }
+        let kind = PacketKind::PureMessage;
+        let all = Received::frames(PeerId([1; 32]), ConnId(1), kind, Lane::Message, run.into());
+        let mut rest = all.clone();
+        let first = rest.split_off_front(2).unwrap();
+        assert_eq!((first.bytes, rest.bytes), (10, 7));
+        let both = first.chain(rest);
+        assert_eq!(both.collect::<Vec<_>>(), all.clone().collect::<Vec<_>>());
+        assert_eq!(all.clone().split_off_front(3), None, "there is no more than that");
+        assert_eq!(all.clone().split_off_front(9), None);
     }
 
     #[test]

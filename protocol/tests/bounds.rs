@@ -172,6 +172,46 @@ fn packets_that_come_one_by_one_stop_the_reading_before_they_cost_more_than_thei
     assert_eq!(given_back, 1001);
 }
 
+/// Peers that come, leave something unread and go, again and again, get no more of the node's memory than those that stay.
+#[test]
+fn a_channel_that_is_gone_keeps_its_place_until_what_it_left_is_given_back() {
+    let mut config = quiet();
+    config.limits.connections_max = 4;
+    let mut world = World::new(vec![config]);
+    world.deaf[0] = true;
+    let hub = world.id(0);
+    for n in 1..=6 {
+        world.add(quiet(), [n as u8 + 1; 32], n);
+        let index = n as usize;
+        world.join(index, 0);
+        if world.connected(index).is_empty() {
+            continue;
+        }
+        world.nodes[index].send(world.now, &hub, &Packet::message("read me")).unwrap();
+        world.settle();
+        world.nodes[index].disconnect(world.now, &hub, DisconnectReason::Requested).unwrap();
+        world.settle();
+    }
+    assert_eq!(world.messages(0).len(), 4, "the fifth found no place");
+    assert_eq!(world.nodes[0].open_peers().len(), 0);
+    assert_eq!(world.nodes[0].connections(), 4);
+    let left: Vec<Received> = world.events[0]
+        .iter()
+        .filter_map(
+            |event| if let Event::Received(left) = event { Some(left.clone()) } else { None },
+        )
+        .collect();
+    for received in &left[..3] {
+        // In two goes: a place comes back with the last byte.
+        world.nodes[0].consumed(world.now, received.conn, received.lane, 1);
+        assert!(world.nodes[0].connections() > 1);
+        world.nodes[0].consumed(world.now, received.conn, received.lane, received.bytes - 1);
+    }
+    assert_eq!(world.nodes[0].connections(), 1);
+    world.join(6, 0);
+    assert_eq!(world.connected(6).len(), 1, "there is room again");
+}
+
 #[test]
 fn the_lists_have_a_bound_of_their_own() {
     let mut config = quiet();

@@ -46,6 +46,32 @@ pub(crate) struct Heard {
     pub(crate) bodies: Bodies,
 }
 
+/// Frames that carry nothing and have no credit: signs of life that nobody asked for, credit that changes nothing, frames
+/// of later versions, control packets that the gate turns away. Reading slower doesn't help against those, since a peer
+/// can leave millions in the kernel's buffers and go: so many may come at once, and so many a second for long.
+const IDLE_FRAMES_MAX: u32 = 1000;
+const IDLE_FRAMES_PER_SECOND: u64 = 100;
+
+/// How many frames that carry nothing came lately.
+#[derive(Clone, Copy, Debug)]
+struct Idling {
+    level: u32,
+    at: Instant,
+}
+
+impl Idling {
+    fn count(&mut self, now: Instant) -> Result<(), Violation> {
+        let millis = u64::try_from(now.since(self.at).as_millis()).unwrap_or(u64::MAX);
+        let forgotten = millis.saturating_mul(IDLE_FRAMES_PER_SECOND) / 1000;
+        if forgotten > 0 {
+            self.at = now;
+            self.level = self.level.saturating_sub(u32::try_from(forgotten).unwrap_or(u32::MAX));
+        }
+        self.level = self.level.saturating_add(1);
+        if self.level > IDLE_FRAMES_MAX { Err(Violation::TooFast) } else { Ok(()) }
+    }
+}
+
 /// The kinds of packet that the gate lets in at present.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Passes(u8);
@@ -103,6 +129,7 @@ pub(crate) struct Channel {
     passes: Passes,
     packet_bytes_max: usize,
     peer_packet_bytes_max: usize,
+    idling: Idling,
     ping: Option<u32>,
     pong: Option<u32>,
     pinged: Option<(u32, Instant)>,
@@ -144,6 +171,7 @@ impl Channel {
             passes: Passes::default(),
             packet_bytes_max: limits.packet_bytes_max as usize,
             peer_packet_bytes_max: 0,
+            idling: Idling { level: 0, at: now },
             ping: None,
             pong: None,
             pinged: None,
@@ -518,6 +546,7 @@ impl Channel {
             return Ok(());
         }
         if !self.may_deliver(kind) {
+            self.idling.count(now)?;
             out.effects.push(ChannelEffect::Refused { kind, count: 1 });
             return Ok(());
         }
@@ -540,7 +569,10 @@ impl Channel {
         out: &mut Heard,
     ) -> Result<(), Violation> {
         match frame.kind {
-            frame::PING => self.pong = Some(frame::parse_ping(frame.body)?),
+            frame::PING => {
+                self.idling.count(now)?;
+                self.pong = Some(frame::parse_ping(frame.body)?);
+            }
             frame::PONG => {
                 let number = frame::parse_ping(frame.body)?;
                 if let Some((sent, at)) = self.pinged
@@ -549,10 +581,13 @@ impl Channel {
                     self.round_trip = Some(now.since(at));
                     out.effects.push(ChannelEffect::RoundTrip);
                 }
+                self.idling.count(now)?;
             }
             frame::CREDIT => {
                 let (lane, limit) = frame::parse_credit(frame.body)?;
-                self.queue.on_credit(lane, limit);
+                if !self.queue.on_credit(lane, limit) {
+                    self.idling.count(now)?;
+                }
             }
             frame::OPEN => {
                 if self.peer_packet_bytes_max != 0 {
@@ -569,7 +604,7 @@ impl Channel {
             }
             frame::FIRST => self.on_first(frame, &mut out.bodies)?,
             frame::NEXT => self.on_next(now, frame, out)?,
-            kind if kind >= frame::SKIPPABLE => {}
+            kind if kind >= frame::SKIPPABLE => self.idling.count(now)?,
             kind => return Err(Violation::UnknownPacket(kind)),
         }
         Ok(())

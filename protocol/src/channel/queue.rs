@@ -244,12 +244,17 @@ impl SendQueue {
     }
 
     /// The other side lets us go further in a lane. Credit never shrinks.
-    pub(crate) fn on_credit(&mut self, lane: Lane, credit: u64) {
-        match lane {
-            Lane::Message => self.message.credit = self.message.credit.max(credit),
-            Lane::Bulk => self.bulk.credit = self.bulk.credit.max(credit),
-            Lane::Control => {}
-        }
+    ///
+    /// True if that changes anything.
+    pub(crate) fn on_credit(&mut self, lane: Lane, credit: u64) -> bool {
+        let known = match lane {
+            Lane::Message => &mut self.message.credit,
+            Lane::Bulk => &mut self.bulk.credit,
+            Lane::Control => return false,
+        };
+        let more = credit > *known;
+        *known = credit.max(*known);
+        more
     }
 
     /// Appends frames to a record with `room` bytes left. True if nothing may follow in this record: an open frame is

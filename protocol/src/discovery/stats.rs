@@ -1,7 +1,7 @@
 //! What LAN discovery counts.
 
 use crate::wire::beacon::NoBeacon;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Why a datagram was turned away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub(crate) enum BeaconRefusal {
 }
 
 /// What LAN discovery sent, heard and turned away, in datagrams.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LanStats {
     /// Beacons handed out for sending.
     pub sent: u64,

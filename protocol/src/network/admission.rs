@@ -88,6 +88,14 @@ impl Admission {
         }
     }
 
+    /// A connection gives its place up: an incoming one with where it came from.
+    pub(crate) fn on_over(&mut self, from: Option<IpAddr>) {
+        match from {
+            Some(ip) => self.on_gone(ip),
+            None => self.on_dial_gone(),
+        }
+    }
+
     /// An incoming connection is gone; its handshake was over before.
     pub(crate) fn on_gone(&mut self, ip: IpAddr) {
         self.connections = self.connections.saturating_sub(1);

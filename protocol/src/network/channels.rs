@@ -66,7 +66,10 @@ impl<C: Crypto> PeerNetwork<C> {
             ChannelEffect::Refused { kind, count } => self.on_refused(conn, kind, count),
             ChannelEffect::Identity(identity) => self.on_identity(conn, identity),
             ChannelEffect::PeerGroup(group) => {
-                for record in group.peers {
+                let now = self.cx.now;
+                let Some(link) = self.link_mut(conn) else { return };
+                let taken = link.hearsay.take(now, group.peers.len());
+                for record in group.peers.into_iter().take(taken) {
                     for Endpoint::Tcp(at) in record.endpoints {
                         self.on_hearsay(record.peer, at, DiscoverySource::Exchange);
                     }
@@ -415,7 +418,7 @@ impl<C: Crypto> PeerNetwork<C> {
         if peer == self.me.id || self.lists.is_blocked(Some(&peer), Some(at.ip())) {
             return;
         }
-        let (known, new) = self.book.hear(&mut self.cx, peer);
+        let Some((known, new)) = self.book.hear_of(self.cx.now, peer) else { return };
         let news = known.add_hearsay(at);
         if new || news {
             self.cx.tell(Event::PeerDiscovered { peer, at, via });

@@ -509,9 +509,13 @@ impl<C: Crypto> PeerNetwork<C> {
         self.shutting_down && self.conns.is_empty()
     }
 
-    /// The application is done with so many payload bytes of a [`Received`](crate::Received).
+    /// The application is done with so many payload bytes of a [`Received`](crate::Received), of a channel that may be
+    /// gone by now: until all of it is given back, the channel keeps its place among the connections.
     pub fn consumed(&mut self, now: Instant, conn: ConnId, lane: crate::config::Lane, bytes: u32) {
         self.cx.at(now);
+        if self.link_mut(conn).is_none() {
+            return self.on_late_consumed(conn, bytes);
+        }
         self.give_back(conn, lane, bytes, Held::on_consumed);
     }
 }

@@ -69,6 +69,8 @@ pub(crate) struct Link {
     pub(crate) send_blocked: bool,
     pub(crate) refused: Refused,
     pub(crate) acquaintance: Acquaintance,
+    /// How much it has told of others lately.
+    pub(crate) hearsay: Hearsay,
     pub(crate) rate: Rate,
     /// When this was last found not to be read.
     pub(crate) deaf: Instant,
@@ -132,6 +134,33 @@ pub(crate) struct Serving {
     pub(crate) after: Option<FileId>,
 }
 
+/// How many records of other peers the node itself takes from one peer: each costs many times what its bytes cost. The
+/// application hears all of them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Hearsay {
+    level: usize,
+    at: Instant,
+}
+
+impl Hearsay {
+    const RECORDS_MAX: usize = 512;
+    const RECORDS_PER_SECOND: u64 = 64;
+
+    /// Of so many records: how many are taken now.
+    pub(crate) fn take(&mut self, now: Instant, records: usize) -> usize {
+        let millis = u64::try_from(now.since(self.at).as_millis()).unwrap_or(u64::MAX);
+        let forgotten = millis.saturating_mul(Self::RECORDS_PER_SECOND) / 1000;
+        if forgotten > 0 {
+            self.at = now;
+            self.level =
+                self.level.saturating_sub(usize::try_from(forgotten).unwrap_or(usize::MAX));
+        }
+        let taken = records.min(Self::RECORDS_MAX.saturating_sub(self.level));
+        self.level = self.level.saturating_add(taken);
+        taken
+    }
+}
+
 impl Link {
     /// Bytes that wait to be sent, or are read in order to be.
     pub(crate) fn waiting_bytes(&self) -> usize {
@@ -169,6 +198,7 @@ impl Link {
             data: Box::default(),
             rate: Rate { at: now, ..Rate::default() },
             deaf: now,
+            hearsay: Hearsay { level: 0, at: now },
         }
     }
 
@@ -203,5 +233,25 @@ impl<C: Crypto> Connection<C> {
         let channel =
             self.link().is_some_and(|link| !link.close_sent && link.channel.wants_write());
         !self.early.is_empty() || channel
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Duration;
+
+    #[test]
+    fn a_peer_that_tells_of_many_is_listened_to_a_few_at_a_time() {
+        let mut now = Instant::ZERO;
+        let mut hearsay = Hearsay { level: 0, at: now };
+        let burst: usize = (0..100).map(|_| hearsay.take(now, 64)).sum();
+        assert_eq!(burst, Hearsay::RECORDS_MAX);
+        let mut taken = 0;
+        for _ in 0..1000 {
+            now = now + Duration::from_millis(100);
+            taken += hearsay.take(now, 64);
+        }
+        assert!((5900..=6400).contains(&taken), "{taken} in 100 s");
     }
 }

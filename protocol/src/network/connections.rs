@@ -1,8 +1,8 @@
 //! Connections that come and go: dials, accepts, handshakes, duplicates, ends.
 
-use super::PeerNetwork;
 use super::connection::{Connection, Link, Phase, Stage};
 use super::cx::TimerFor;
+use super::{PeerNetwork, Unread};
 use crate::channel::handshake::{Answerer, Handshake};
 use crate::channel::open::{Channel, Established};
 use crate::config::IncomingPeerPlacement;
@@ -421,6 +421,13 @@ impl<C: Crypto> PeerNetwork<C> {
     /// Ends a connection at once, with `abort` if its stream is still there, and tells what became of it.
     pub(super) fn drop_connection(&mut self, conn: ConnId, cause: CloseCause, abort: bool) {
         let Some(connection) = self.conns.get_mut(&conn) else { return };
+        if let Some(link) = connection.link() {
+            let from = (connection.direction == Direction::Incoming).then_some(connection.at.ip());
+            let bytes = link.held.bytes();
+            if bytes > 0 {
+                self.unread.insert(conn, Unread { from, bytes });
+            }
+        }
         let (at, phase) = (connection.at, mem::replace(&mut connection.phase, Phase::Dialing));
         let was_handshaking = matches!(phase, Phase::Handshaking(_));
         if was_handshaking && connection.direction == Direction::Incoming {
@@ -485,9 +492,20 @@ impl<C: Crypto> PeerNetwork<C> {
         if let Some(timer) = connection.timer {
             self.cx.timers.cancel(timer);
         }
-        match connection.direction {
-            Direction::Incoming => self.admission.on_gone(connection.at.ip()),
-            Direction::Outgoing => self.admission.on_dial_gone(),
+        if !self.unread.contains_key(&conn) {
+            let incoming = connection.direction == Direction::Incoming;
+            self.admission.on_over(incoming.then_some(connection.at.ip()));
+        }
+    }
+
+    /// The application gives back payload of a connection that is gone: with the last of it goes its place.
+    pub(super) fn on_late_consumed(&mut self, conn: ConnId, bytes: u32) {
+        let Some(unread) = self.unread.get_mut(&conn) else { return };
+        unread.bytes = unread.bytes.saturating_sub(bytes.into());
+        if unread.bytes == 0 {
+            let from = unread.from;
+            self.unread.remove(&conn);
+            self.admission.on_over(from);
         }
     }
 

@@ -53,6 +53,16 @@ impl Held {
         }
     }
 
+    /// Bytes that the application still has, of whatever lane.
+    pub(crate) fn bytes(&self) -> u64 {
+        let lanes = self.0.iter().flat_map(|lanes| lanes.iter());
+        lanes.fold(0, |sum: u64, lane| {
+            let held =
+                lane.sizes.iter().fold(0, |sum: u64, size| sum.saturating_add((*size).into()));
+            sum.saturating_add(held.saturating_sub(lane.given_back.into()))
+        })
+    }
+
     fn count(&self) -> usize {
         let lanes = self.0.iter().flat_map(|lanes| lanes.iter());
         lanes.fold(0, |sum, lane| sum.saturating_add(lane.sizes.len()))
@@ -80,6 +90,7 @@ mod tests {
         assert_eq!(held.count(), 10);
         held.on_consumed(Lane::Message, 5);
         assert_eq!(held.count(), 8, "nine bytes are three messages");
+        assert_eq!(held.bytes(), 7 * 3 + 1000);
         assert_eq!(held.read_window(8), 0);
         assert_eq!(held.read_window(10), 2 * Held::STREAM_BYTES_MIN);
         held.on_consumed(Lane::Message, 1_000_000);

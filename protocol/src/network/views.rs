@@ -97,7 +97,7 @@ pub struct RoutineView {
 }
 
 /// Counters of a node.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stats {
     /// Dials and handshakes that came to nothing.
     pub handshakes_failed: u64,
@@ -138,6 +138,16 @@ impl<C: Crypto> PeerNetwork<C> {
     /// The node's counters.
     pub const fn stats(&self) -> Stats {
         self.stats
+    }
+
+    /// Connections in any state: closing ones, and those that are gone and whose payload the application still has.
+    pub fn connections(&self) -> usize {
+        self.conns.len().saturating_add(self.unread.len())
+    }
+
+    /// Peers that this node remembers, connected or not.
+    pub fn known(&self) -> usize {
+        self.book.iter().count()
     }
 
     /// LAN discovery's counters.

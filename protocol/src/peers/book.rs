@@ -45,6 +45,8 @@ pub(crate) struct Known {
     /// Until then it is not dialled unless the application asks.
     pub(crate) hold_until: Option<Instant>,
     heard: Instant,
+    /// Known by what others say alone: it gives way to everybody who was met or heard.
+    only_told_of: bool,
 }
 
 impl Known {
@@ -66,6 +68,7 @@ impl Known {
             freed: None,
             hold_until: None,
             heard: now,
+            only_told_of: false,
         }
     }
 
@@ -179,6 +182,8 @@ pub(crate) struct Book {
     peers: BTreeMap<PeerId, Known>,
     /// Peers by when they were last heard of, for making room.
     by_heard: BTreeSet<(Instant, PeerId)>,
+    /// Those that are known by what others say alone, by when that was first said.
+    by_told: BTreeSet<(Instant, PeerId)>,
     known_peers_max: usize,
 }
 
@@ -187,6 +192,7 @@ impl Book {
         Self {
             peers: BTreeMap::new(),
             by_heard: BTreeSet::new(),
+            by_told: BTreeSet::new(),
             known_peers_max: known_peers_max as usize,
         }
     }
@@ -203,8 +209,8 @@ impl Book {
         self.peers.iter()
     }
 
-    /// The entry of a peer that was just heard of; true if it is new. Room for a new one is made by forgetting whoever
-    /// was silent for longest.
+    /// The entry of a peer that was just met or heard; true if it is new. Room for a new one is made by forgetting
+    /// whoever is known by what others say alone, or else was silent for longest.
     pub(crate) fn hear(&mut self, cx: &mut Cx, peer: PeerId) -> (&mut Known, bool) {
         let now = cx.now;
         let new = !self.peers.contains_key(&peer);
@@ -216,13 +222,37 @@ impl Book {
         }
         let known = self.peers.entry(peer).or_insert_with(|| Known::new(now));
         self.by_heard.remove(&(known.heard, peer));
+        if known.only_told_of {
+            known.only_told_of = false;
+            self.by_told.remove(&(known.heard, peer));
+        }
         known.heard = now;
         self.by_heard.insert((now, peer));
         (known, new)
     }
 
+    /// The entry of a peer that somebody else tells of; true if it is new. Whoever tells of many pushes out nobody but
+    /// others that are known by hearsay, which have half of the room at most; `None` if there is none.
+    pub(crate) fn hear_of(&mut self, now: Instant, peer: PeerId) -> Option<(&mut Known, bool)> {
+        let new = !self.peers.contains_key(&peer);
+        if new {
+            let full = self.peers.len() >= self.known_peers_max;
+            if full || self.by_told.len() >= self.known_peers_max / 2 {
+                let (_, gone) = self.by_told.pop_first()?;
+                self.peers.remove(&gone);
+            }
+            self.by_told.insert((now, peer));
+        }
+        let known = self.peers.entry(peer).or_insert_with(|| Known::new(now));
+        known.only_told_of |= new;
+        Some((known, new))
+    }
+
     /// Forgets one peer, and gives the timer that it leaves behind.
     fn make_room(&mut self) -> Option<TimerKey> {
+        if let Some((_, peer)) = self.by_told.pop_first() {
+            return self.peers.remove(&peer)?.redial;
+        }
         let is = |peer: &PeerId, test: fn(&Known) -> bool| self.peers.get(peer).is_none_or(test);
         let idle = |known: &Known| !known.is_busy() && known.redial.is_none();
         let idle = self.by_heard.iter().copied().find(|(_, peer)| is(peer, idle));
@@ -269,6 +299,35 @@ mod tests {
         assert_eq!(book.iter().count(), 3);
         assert!(book.get(&id(2)).is_none(), "2 was silent for longest and had no channel");
         assert!(book.get(&id(0)).is_some());
+    }
+
+    #[test]
+    fn hearsay_pushes_out_nobody_but_hearsay() {
+        let (mut book, mut cx) = (Book::new(8), cx());
+        for n in 0..6 {
+            book.hear(&mut cx, id(n));
+        }
+        let now = cx.now;
+        for n in 100..200 {
+            let told = book.hear_of(now, id(n));
+            assert!(told.is_some_and(|(_, new)| new));
+        }
+        assert_eq!(book.iter().count(), 8);
+        assert!((0..6).all(|n| book.get(&id(n)).is_some()), "who was met stays");
+        // Who was told of and is then met counts as met, and the next one gives way.
+        let told = book.iter().map(|(peer, _)| *peer).find(|peer| *peer > id(99)).unwrap();
+        assert!(!book.hear(&mut cx, told).1);
+        assert!(book.hear(&mut cx, id(50)).1);
+        assert!(book.get(&told).is_some() && book.get(&id(50)).is_some());
+        assert!((0..6).all(|n| book.get(&id(n)).is_some()));
+        assert!(book.hear_of(now, id(201)).is_none(), "all the room is taken by who was met");
+        assert!(book.hear_of(now, told).is_some_and(|(_, new)| !new));
+        // And alone, hearsay has half of the room.
+        let mut book = Book::new(8);
+        for n in 0..100 {
+            book.hear_of(now, id(n));
+        }
+        assert_eq!(book.iter().count(), 4);
     }
 
     #[test]

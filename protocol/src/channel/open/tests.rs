@@ -170,3 +170,44 @@ fn overlong_lengths_are_refused() {
     assert!(Ear::new(1 << 17).hear(&[&good[..], b"x"].concat()).is_ok());
     assert!(Ear::new(1 << 17).hear(&[MESSAGE, 0x81, 0x00, b'x']).is_err());
 }
+
+/// What carries nothing and has no credit is bounded by number; what carries something, or gives new credit, isn't.
+#[test]
+fn frames_that_carry_nothing_end_a_channel_beyond_a_number() {
+    let credit = |limit: u64| {
+        let mut out = Vec::new();
+        frame::put_credit(&mut out, Lane::Bulk, limit);
+        out
+    };
+    let mut growing = Ear::new(1 << 17);
+    for limit in 1..5000 {
+        growing.hear(&credit(limit)).unwrap();
+    }
+    let mut ping = Vec::new();
+    put_ping(&mut ping, PING, 1);
+    let mut pong = Vec::new();
+    put_ping(&mut pong, frame::PONG, 1);
+    for idle in [ping, pong, credit(0), frame(0x80, b"later")] {
+        let mut ear = Ear::new(1 << 17);
+        assert!(ear.hear(&idle.repeat(1000)).is_ok());
+        assert_eq!(ear.hear(&idle).unwrap_err(), Violation::TooFast);
+    }
+    let step = frame(PacketKind::TrustStep.to_wire(), b"");
+    let mut turned_away = Ear::new(1 << 17);
+    turned_away.channel.set_passes(Passes::default());
+    assert_eq!(turned_away.hear(&step.repeat(1001)).unwrap_err(), Violation::TooFast);
+    assert!(Ear::new(1 << 17).hear(&frame(MESSAGE, b"").repeat(5000)).is_ok());
+}
+
+#[test]
+fn frames_that_carry_nothing_are_forgotten_with_time() {
+    let mut idling = Idling { level: 0, at: Instant::ZERO };
+    let mut now = Instant::ZERO;
+    for _ in 0..50_000 {
+        now = now + Duration::from_millis(10);
+        assert_eq!(idling.count(now), Ok(()));
+    }
+    assert!(idling.level <= 2);
+    let burst = (0..2000).take_while(|_| idling.count(now).is_ok()).count();
+    assert!((998..=1000).contains(&burst), "{burst}");
+}
