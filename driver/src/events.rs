@@ -3,10 +3,14 @@
 //! The loop never waits for the application. Payload is bounded by credit: what the application has not taken is not
 //! given back to the peer, so a slow reader slows its senders. Other events are bounded for each peer and in all; what
 //! is over is dropped and counted. The end of a channel whose opening was told is always told.
+//!
+//! The events of one peer come in order. Where several peers' events wait they come in turn, a few packets of each, so
+//! that nobody waits behind all that somebody else has sent.
 
 use crate::counters::Counts;
 use crate::wake::{Sleeper, Wake, block_on};
-use p2pnet_protocol::{ConnId, Event, Lane, PeerId};
+use p2pnet_protocol::{ConnId, DiscoverySource, Event, Lane, PeerId};
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -23,9 +27,78 @@ pub(crate) struct EventQueue {
     sleeper: Sleeper,
 }
 
+/// Packets that one peer gets through in a turn when others wait too.
+const PACKETS_PER_TURN: usize = 16;
+
+/// Events that wait, by whom they are from.
+#[derive(Debug, Default)]
+struct Waiting {
+    by_sender: BTreeMap<Option<PeerId>, VecDeque<Event>>,
+    /// Whoever has events that wait, in the order of their turns.
+    turns: VecDeque<Option<PeerId>>,
+}
+
+impl Waiting {
+    fn is_empty(&self) -> bool {
+        self.turns.is_empty()
+    }
+
+    fn push(&mut self, event: Event) {
+        let sender = sender_of(&event);
+        let waiting = self.by_sender.entry(sender).or_default();
+        if waiting.is_empty() {
+            self.turns.push_back(sender);
+        }
+        waiting.push_back(event);
+    }
+
+    /// Moves what comes next into `taken`: all there is of the only sender, or a turn of each.
+    fn take_round(&mut self, taken: &mut VecDeque<Event>) {
+        if let [only] = self.turns.make_contiguous() {
+            let only = *only;
+            self.turns.clear();
+            if let Some(mut events) = self.by_sender.remove(&only) {
+                taken.append(&mut events);
+            }
+            return;
+        }
+        for _ in 0..self.turns.len() {
+            let Some(sender) = self.turns.pop_front() else { return };
+            let Some(events) = self.by_sender.get_mut(&sender) else { continue };
+            match events.front_mut() {
+                Some(Event::Received(received)) => match received.split_off_front(PACKETS_PER_TURN)
+                {
+                    Some(first) => taken.push_back(Event::Received(first)),
+                    None => taken.extend(events.pop_front()),
+                },
+                _ => taken.extend(events.pop_front()),
+            }
+            if events.is_empty() {
+                self.by_sender.remove(&sender);
+            } else {
+                self.turns.push_back(sender);
+            }
+        }
+    }
+
+    fn drain(&mut self) -> impl Iterator<Item = Event> {
+        self.turns.clear();
+        std::mem::take(&mut self.by_sender).into_values().flatten()
+    }
+}
+
+/// Whose turn an event takes. What a peer tells of others takes none of theirs.
+fn sender_of(event: &Event) -> Option<PeerId> {
+    match event {
+        Event::Received(received) => Some(received.peer),
+        Event::PeerDiscovered { via: DiscoverySource::Exchange, .. } => None,
+        _ => peer_of(event),
+    }
+}
+
 #[derive(Debug, Default)]
 struct State {
-    waiting: VecDeque<Event>,
+    waiting: Waiting,
     /// Waiting events that are no payload, by peer, and in all.
     by_peer: BTreeMap<Option<PeerId>, u32>,
     others: u32,
@@ -56,8 +129,9 @@ impl EventQueue {
             counts.events_missed.add(1);
             return;
         }
-        state.waiting.push_back(event);
-        if state.waiting.len() == 1 {
+        let first = state.waiting.is_empty();
+        state.waiting.push(event);
+        if first {
             drop(state);
             self.sleeper.wake();
         }
@@ -98,6 +172,23 @@ impl State {
             self.told_open.insert(*conn);
         }
         true
+    }
+}
+
+impl State {
+    /// An event that was admitted waits no longer.
+    fn forget(&mut self, event: &Event) {
+        if matches!(event, Event::Received(_)) {
+            return;
+        }
+        // The end of a channel is admitted over all bounds and not counted; then there may be nothing left to take off.
+        if let Entry::Occupied(mut count) = self.by_peer.entry(peer_of(event)) {
+            self.others = self.others.saturating_sub(1);
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
     }
 }
 
@@ -185,9 +276,8 @@ impl Events {
         let owing = !self.owed.is_empty();
         state.credits.append(&mut self.owed);
         self.owed_bytes = 0;
-        std::mem::swap(&mut state.waiting, &mut self.taken);
-        state.by_peer.clear();
-        state.others = 0;
+        state.waiting.take_round(&mut self.taken);
+        self.taken.iter().for_each(|event| state.forget(event));
         drop(state);
         if owing {
             self.wake.tell();
@@ -218,7 +308,7 @@ impl Drop for Events {
     fn drop(&mut self) {
         let mut state = self.queue.lock();
         state.deaf = true;
-        let waiting = std::mem::take(&mut state.waiting);
+        let waiting = state.waiting.drain();
         for event in self.taken.drain(..).chain(waiting) {
             if let Event::Received(received) = event {
                 self.owed.push((received.conn, received.lane, received.bytes));
@@ -233,7 +323,7 @@ impl Drop for Events {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use p2pnet_protocol::{CloseReason, Direction, DisconnectReason, Trust};
+    use p2pnet_protocol::{CloseReason, Direction, DisconnectReason, PacketKind, Received, Trust};
 
     const PEER: PeerId = PeerId([3; 32]);
 
@@ -277,6 +367,55 @@ mod tests {
         assert_eq!(counts.read().events_missed, 2000 - all.len() as u64);
         queue.push(connected(5000), &counts);
         assert_eq!(events.try_next(), Some(connected(5000)), "taking makes room");
+    }
+
+    fn received(peer: u8, packets: usize) -> Event {
+        let frame = [0x14, 1, b'x'];
+        let kind = PacketKind::PureMessage;
+        let frames = frame.repeat(packets).into();
+        Event::Received(Received::of_frames(PeerId([peer; 32]), ConnId(peer.into()), kind, frames))
+    }
+
+    /// How many packets each of the events that wait holds, with its sender.
+    fn turns(events: &mut Events) -> Vec<(u8, usize)> {
+        std::iter::from_fn(|| events.try_next())
+            .map(|event| match event {
+                Event::Received(received) => (received.peer.0[0], received.count()),
+                _ => (0, 0),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn nobody_waits_behind_all_that_another_has_sent() {
+        let (queue, mut events, counts) = queue();
+        for _ in 0..50 {
+            queue.push(received(1, 100), &counts);
+        }
+        queue.push(received(2, 1), &counts);
+        let turns = turns(&mut events);
+        assert_eq!(
+            turns[..3],
+            [(1, 16), (2, 1), (1, 84)],
+            "in turn while two wait, then all at once"
+        );
+        assert_eq!(turns.iter().map(|(_, packets)| packets).sum::<usize>(), 5001);
+        let mut owed = Vec::new();
+        assert_eq!(events.try_next(), None, "which gives back what is owed");
+        queue.take_credits(&mut owed);
+        assert_eq!(owed.iter().map(|(_, _, bytes)| bytes).sum::<u32>(), 5001 * 3);
+    }
+
+    #[test]
+    fn a_peer_that_tells_of_many_others_has_one_turn() {
+        let (queue, mut events, counts) = queue();
+        for n in 0..200 {
+            let (peer, at) = (PeerId([n; 32]), ([127, 0, 0, 1], 1).into());
+            let via = DiscoverySource::Exchange;
+            queue.push(Event::PeerDiscovered { peer, at, via }, &counts);
+        }
+        queue.push(received(9, 1), &counts);
+        assert_eq!(turns(&mut events)[..3], [(0, 0), (9, 1), (0, 0)]);
     }
 
     #[test]
