@@ -72,6 +72,8 @@ pub(crate) enum Command {
     Inbound(Inbound),
     /// Periodic work of the running node: list, start, stop, change
     Routine(Routine),
+    /// Show what the running node counted: connections, refusals, failed handshakes, beacons
+    Stats(Node),
     /// Print this node's peer id
     Id(Node),
     /// Stop the running node; returns when it has ended and everything is saved

@@ -313,6 +313,31 @@ fn round_trip(micros: u64) -> String {
     }
 }
 
+/// `stats`.
+pub(crate) fn stats(args: &args::Node) -> Result<(), Failure> {
+    let mut client = connect(args)?;
+    let Response::Stats(row) = client.ask(&Request::Stats)? else {
+        return Err(client.unexpected());
+    };
+    if args.json {
+        return out().json(&row);
+    }
+    let mut cells = Vec::new();
+    flatten("", &serde_json::to_value(&row).unwrap_or_default(), &mut cells);
+    out().bytes(table(&["WHAT", "COUNT"], &cells).as_bytes())
+}
+
+/// Each number in `value`, called by the keys that lead to it.
+fn flatten(name: &str, value: &serde_json::Value, cells: &mut Vec<Vec<String>>) {
+    let serde_json::Value::Object(parts) = value else {
+        return cells.push(vec![name.to_owned(), value.to_string()]);
+    };
+    for (key, part) in parts {
+        let dot = if name.is_empty() { "" } else { "." };
+        flatten(&format!("{name}{dot}{key}"), part, cells);
+    }
+}
+
 /// `routine`.
 pub(crate) fn routine(args: args::Routine) -> Result<(), Failure> {
     let (routine, change, done) = match args.action {

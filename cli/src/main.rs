@@ -89,6 +89,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Refuse(args) => commands::refuse(args),
         Command::Inbound(args) => commands::inbound(&args),
         Command::Routine(args) => commands::routine(args),
+        Command::Stats(args) => commands::stats(&args),
         Command::Id(args) => commands::id(&args),
         Command::Stop(args) => commands::stop(&args),
         Command::Task(command) => task::run(command),

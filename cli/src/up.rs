@@ -40,6 +40,13 @@ type SharedReport = Arc<Mutex<Report<io::Stdout>>>;
 /// How long the end of the story may wait for whoever reads it.
 const LAST_WORDS_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// The longest request to a node that takes packets of so many bytes: a message with every byte escaped, and its words.
+fn request_bytes_max(packet_bytes_max: u32) -> u64 {
+    const ESCAPED: u64 = 6;
+    const WORDS: u64 = 4096;
+    ESCAPED * u64::from(packet_bytes_max) + WORDS
+}
+
 /// Runs a node until it is stopped.
 ///
 /// # Errors
@@ -56,10 +63,12 @@ pub(crate) fn run(up: &args::Up) -> Result<(), Failure> {
     let network = settings.config.network.clone();
     let lan = settings.config.lan.enabled;
     let key_log = settings.key_log_file.clone();
+    let request_bytes_max = request_bytes_max(settings.config.limits.packet_bytes_max);
     let (ask, wishes) = channel();
     signals::stop_when_told(ask.clone())?;
     let (handle, events) = start(settings, &state)?;
-    let server = Server::start(&state, NodeService::new(handle.clone(), ask.clone()))?;
+    let service = NodeService::new(handle.clone(), ask.clone());
+    let server = Server::start(&state, request_bytes_max, service)?;
 
     if let Some(path) = key_log {
         note(format_args!(

@@ -40,6 +40,13 @@ fn two_nodes_talk_both_ways_and_stop() {
     let table = a.succeed(&["peers"]);
     assert!(table.starts_with("PEER ") && table.contains(&b.id[..8]), "{table}");
 
+    let counted: Value = serde_json::from_str(&a.succeed(&["stats", "--json"])).unwrap();
+    assert_eq!(counted["connections"], 1, "{counted}");
+    assert!(counted["driver"]["bytes_read"].as_u64().unwrap() > 0, "{counted}");
+    assert!(counted["memory_budget_bytes"].as_u64().unwrap() > 1 << 20, "{counted}");
+    assert_eq!((&counted["node"]["violations"], &counted["lan"]["heard"]), (&0.into(), &0.into()));
+    assert!(a.succeed(&["stats"]).contains("node.handshakes_failed  "));
+
     let (code, said) = a.fail(&["send", "--all", &"x".repeat(3_000)]);
     assert!(code == 1 && said.contains("larger than packet_bytes_max"), "{said}");
 

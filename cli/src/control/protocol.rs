@@ -1,13 +1,16 @@
 //! What commands and the node say to each other.
 
 use crate::failure::Failure;
+use p2pnet_protocol::discovery::LanStats;
 use p2pnet_protocol::net::canonical;
 use p2pnet_protocol::network::{PeerState, PeerView};
 use p2pnet_protocol::task::{DataEntry, TaskBody, TaskOutcome};
 use p2pnet_protocol::{
-    BlockTarget, Direction, Duration, NetworkName, PeerId, SendError, TaskId, TaskView, Trust,
+    BlockTarget, Direction, Duration, NetworkName, PeerId, SendError, Stats, TaskId, TaskView,
+    Trust,
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// What a command wants. Peers are named by their whole id or a unique prefix of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -51,6 +54,8 @@ pub(crate) enum Request {
     Inbound { accept: bool },
     /// All routines.
     Routines,
+    /// What the node counted.
+    Stats,
     /// Change a routine.
     Routine { name: String, change: RoutineWish },
     /// End the node; the answer comes when it has ended.
@@ -114,6 +119,8 @@ pub(crate) enum Response {
     Tasks(Vec<TaskView>),
     /// Entries of the data area.
     Entries(Vec<DataEntry>),
+    /// What the node counted.
+    Stats(Box<StatsRow>),
     /// It did not succeed.
     Failed(Failure),
 }
@@ -182,6 +189,21 @@ pub(crate) struct RoutineRow {
     pub(crate) name: String,
     pub(crate) running: bool,
     pub(crate) interval_ms: u64,
+}
+
+/// What `stats` shows: what there is now, and what was counted since the start.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct StatsRow {
+    /// Connections in any state, closing ones included.
+    pub(crate) connections: usize,
+    /// Peers that the node remembers.
+    pub(crate) known_peers: usize,
+    /// What the limits add up to ([`Limits::total_bytes_max`](p2pnet_protocol::Limits::total_bytes_max)).
+    pub(crate) memory_budget_bytes: u64,
+    pub(crate) node: Stats,
+    pub(crate) lan: LanStats,
+    /// The loop under the node.
+    pub(crate) driver: BTreeMap<String, u64>,
 }
 
 #[cfg(test)]

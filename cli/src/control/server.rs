@@ -38,6 +38,8 @@ pub(crate) struct Server {
 
 struct Shared {
     service: Box<dyn Service>,
+    /// The longest request that is kept.
+    request_bytes_max: u64,
     closing: AtomicBool,
     connections: AtomicUsize,
     ending: Mutex<Ending>,
@@ -52,11 +54,16 @@ struct Ending {
 }
 
 impl Server {
-    /// Opens the socket in `state`, which the caller has locked, so that a socket which is there is a dead one.
+    /// Opens the socket in `state`, which the caller has locked, so that a socket which is there is a dead one. All
+    /// connections together keep no more than [`CONNECTIONS_MAX`] requests of `request_bytes_max`.
     ///
     /// # Errors
     /// The socket can't be made.
-    pub(crate) fn start(state: &Path, service: impl Service) -> Result<Self, Failure> {
+    pub(crate) fn start(
+        state: &Path,
+        request_bytes_max: u64,
+        service: impl Service,
+    ) -> Result<Self, Failure> {
         let failed = |error: io::Error| {
             Failure::failed(format!(
                 "can't make the control socket in {}: {error}",
@@ -68,6 +75,7 @@ impl Server {
         let listener = listen(address.path()).map_err(failed)?;
         let shared = Arc::new(Shared {
             service: Box::new(service),
+            request_bytes_max,
             closing: AtomicBool::new(false),
             connections: AtomicUsize::new(0),
             ending: Mutex::default(),
@@ -195,7 +203,7 @@ fn converse(stream: &UnixStream, shared: &Shared) -> io::Result<()> {
     let mut to = stream.try_clone()?;
     let mut from = BufReader::new(stream);
     loop {
-        match line::read::<Request>(&mut from) {
+        match line::read_up_to::<Request>(shared.request_bytes_max, &mut from) {
             Ok(None) => return Ok(()),
             Ok(Some(Request::Stop)) => return shared.stop(&mut to),
             Ok(Some(request)) => line::write(&mut to, &shared.service.serve(request))?,
@@ -218,6 +226,8 @@ mod tests {
     use std::io::{BufRead as _, Write as _};
     use std::os::unix::fs::PermissionsExt as _;
 
+    const REQUEST_BYTES_MAX: u64 = 64 << 10;
+
     struct Fixed;
 
     impl Service for Fixed {
@@ -237,7 +247,7 @@ mod tests {
     #[test]
     fn requests_are_answered_over_a_private_socket() {
         let state = state();
-        let _server = Server::start(state.path(), Fixed).unwrap();
+        let _server = Server::start(state.path(), REQUEST_BYTES_MAX, Fixed).unwrap();
         let mode = fs::metadata(state.path().join("control.sock")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         let mut client = Client::connect(state.path()).unwrap();
@@ -251,12 +261,12 @@ mod tests {
         let state = state();
         let path = state.path().join("control.sock");
         drop(UnixListener::bind(&path).unwrap());
-        let server = Server::start(state.path(), Fixed).unwrap();
+        let server = Server::start(state.path(), REQUEST_BYTES_MAX, Fixed).unwrap();
         assert!(Client::connect(state.path()).is_ok());
         drop(server);
         assert!(!path.exists());
         fs::write(&path, "mine").unwrap();
-        assert!(Server::start(state.path(), Fixed).is_err());
+        assert!(Server::start(state.path(), REQUEST_BYTES_MAX, Fixed).is_err());
         assert_eq!(fs::read(&path).unwrap(), b"mine");
     }
 
@@ -265,7 +275,7 @@ mod tests {
         let state = state();
         let long = state.path().join("x".repeat(200));
         fs::create_dir(&long).unwrap();
-        let server = Server::start(&long, Fixed).unwrap();
+        let server = Server::start(&long, REQUEST_BYTES_MAX, Fixed).unwrap();
         assert!(Client::connect(&long).unwrap().ask(&Request::Id).is_ok());
         drop(server);
         assert!(!long.join("control.sock").exists());
@@ -274,7 +284,7 @@ mod tests {
     #[test]
     fn stop_is_answered_when_all_is_over() {
         let state = state();
-        let server = Server::start(state.path(), Fixed).unwrap();
+        let server = Server::start(state.path(), REQUEST_BYTES_MAX, Fixed).unwrap();
         let path = state.path().to_owned();
         let over = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&over);
@@ -293,7 +303,7 @@ mod tests {
     #[test]
     fn nonsense_and_endless_lines_cost_only_their_connection() {
         let state = state();
-        let _server = Server::start(state.path(), Fixed).unwrap();
+        let _server = Server::start(state.path(), REQUEST_BYTES_MAX, Fixed).unwrap();
         let mut stream = UnixStream::connect(state.path().join("control.sock")).unwrap();
         stream.write_all(b"{\"command\":\"fly\"}\n").unwrap();
         let mut answer = String::new();
@@ -309,7 +319,7 @@ mod tests {
     #[test]
     fn connections_are_bounded() {
         let state = state();
-        let _server = Server::start(state.path(), Fixed).unwrap();
+        let _server = Server::start(state.path(), REQUEST_BYTES_MAX, Fixed).unwrap();
         let mut held: Vec<Client> = Vec::new();
         for _ in 0..CONNECTIONS_MAX {
             let mut client = Client::connect(state.path()).unwrap();

@@ -1,6 +1,6 @@
 //! What the running node does for commands.
 
-use super::protocol::{PeerRow, Request, Response, RoutineRow, RoutineWish, SentRow};
+use super::protocol::{PeerRow, Request, Response, RoutineRow, RoutineWish, SentRow, StatsRow};
 use super::resolve;
 use super::server::Service;
 use super::tasks;
@@ -69,6 +69,7 @@ impl NodeService {
                 Ok(Response::Done)
             }
             Request::Routines => self.routines(),
+            Request::Stats => self.stats(),
             Request::Routine { name, change } => {
                 let change = match change {
                     RoutineWish::Start => RoutineChange::Start,
@@ -193,6 +194,20 @@ impl NodeService {
         let expect = expect.map(|peer| self.peer(peer)).transpose()?;
         self.node.connect(to, expect).wait()?;
         Ok(Response::Done)
+    }
+
+    fn stats(&self) -> Result<Response, Failure> {
+        let counters = self.node.counters();
+        let driver = counters.each().map(|(name, count)| (name.to_owned(), count)).collect();
+        let row = self.node.call(|net, _| StatsRow {
+            connections: net.connections(),
+            known_peers: net.known(),
+            memory_budget_bytes: net.limits().total_bytes_max(),
+            node: net.stats(),
+            lan: net.lan_stats(),
+            driver,
+        });
+        Ok(Response::Stats(Box::new(row.wait()?)))
     }
 
     fn routines(&self) -> Result<Response, Failure> {
