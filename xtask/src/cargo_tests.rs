@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 /// A test executable that runs longer hangs.
 pub(crate) const EXECUTABLE_MAX: Duration = Duration::from_secs(15 * 60);
 
-/// The package whose tests need network namespaces.
-const LAB: &str = "p2pnet_lab";
+/// The packages whose tests need network namespaces.
+const LABS: &[&str] = &["p2pnet_lab", "p2pnet_attacks"];
 
 /// A test executable as cargo describes it.
 #[derive(Debug, PartialEq, Eq)]
@@ -53,7 +53,7 @@ pub(crate) fn doctests(run: &mut Run) -> Findings {
 }
 
 fn belongs_to_lab(executable: &Executable) -> bool {
-    executable.prefix.split("::").next() == Some(LAB)
+    executable.prefix.split("::").next().is_some_and(|package| LABS.contains(&package))
 }
 
 fn run_executables(

@@ -44,6 +44,8 @@ struct Lines {
     /// Lines that aren't JSON objects. There must be none.
     garbage: Vec<String>,
     ended: bool,
+    /// Nothing more is read for now.
+    paused: bool,
 }
 
 impl EventLog {
@@ -62,6 +64,7 @@ impl EventLog {
                 }
                 drop(lines);
                 writer.shared.1.notify_all();
+                writer.rest();
             }
             writer.lines().ended = true;
             writer.shared.1.notify_all();
@@ -107,6 +110,26 @@ impl EventLog {
                 self.shared.1.wait_timeout(lines, left).unwrap_or_else(PoisonError::into_inner);
             lines = guard;
         }
+    }
+
+    /// Leaves the stream unread from the next line on, or reads on.
+    pub(crate) fn pause(&self, pause: bool) {
+        self.lines().paused = pause;
+        self.shared.1.notify_all();
+    }
+
+    /// Waits while reading is paused.
+    fn rest(&self) {
+        let mut lines = self.lines();
+        while lines.paused {
+            lines = self.shared.1.wait(lines).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// The lines from `after` on that `matches`.
+    pub(crate) fn that(&self, after: usize, matches: impl Fn(&Heard) -> bool) -> Vec<Heard> {
+        let lines = self.lines();
+        lines.heard.iter().skip(after).filter(|heard| matches(heard)).cloned().collect()
     }
 
     /// Fails if anything but JSON objects was printed, or an object without an `event`.

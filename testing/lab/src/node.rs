@@ -147,6 +147,16 @@ impl Node {
         self.log.all()
     }
 
+    /// What it printed so far that `matches`.
+    pub fn events_that(&self, matches: impl Fn(&Heard) -> bool) -> Vec<Heard> {
+        self.log.that(0, matches)
+    }
+
+    /// As [`events_that`](Self::events_that), from `mark` on.
+    pub fn events_after(&self, mark: usize, matches: impl Fn(&Heard) -> bool) -> Vec<Heard> {
+        self.log.that(mark, matches)
+    }
+
     /// A place in its output: give it to [`wait_after`](Self::wait_after) to ignore what came before.
     pub fn mark(&self) -> usize {
         self.log.mark()
@@ -292,12 +302,63 @@ impl Node {
     /// # Errors
     /// If it is gone.
     pub fn resident_kib(&self) -> Outcome<u64> {
+        self.status_kib("VmRSS:")
+    }
+
+    fn status_kib(&self, key: &str) -> Outcome<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
         status
             .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .find_map(|line| line.strip_prefix(key))
             .and_then(|rest| rest.split_whitespace().next()?.parse().ok())
-            .ok_or_else(|| Failure::new("no VmRSS in /proc"))
+            .ok_or_else(|| Failure::new(format!("no {key} in /proc")))
+    }
+
+    /// The most memory that was ever resident, or since [`forget_peak`](Self::forget_peak), in KiB.
+    ///
+    /// # Errors
+    /// If it is gone.
+    pub fn peak_kib(&self) -> Outcome<u64> {
+        self.status_kib("VmHWM:")
+    }
+
+    /// Lets the peak begin anew at what is resident now.
+    ///
+    /// # Errors
+    /// If it is gone.
+    pub fn forget_peak(&self) -> Outcome<()> {
+        Ok(std::fs::write(format!("/proc/{}/clear_refs", self.process.id()), "5")?)
+    }
+
+    /// Leaves its standard output unread from now on, or reads it again.
+    pub fn pause_reading(&self, pause: bool) {
+        self.log.pause(pause);
+    }
+
+    /// Lets the process have so many descriptors at once from now on.
+    ///
+    /// # Errors
+    /// If the kernel refuses.
+    pub fn limit_descriptors(&self, most: u64) -> Outcome<()> {
+        let limit = format!("--nofile={most}:");
+        crate::shell::run("prlimit", &["--pid", &self.process.id().to_string(), &limit]).map(drop)
+    }
+
+    /// Stops the process where it stands, or lets it go on.
+    ///
+    /// # Errors
+    /// If it is gone.
+    pub fn freeze(&self, freeze: bool) -> Outcome<()> {
+        let signal = if freeze { "-STOP" } else { "-CONT" };
+        crate::shell::run("kill", &[signal, &self.process.id().to_string()]).map(drop)
+    }
+
+    /// How many bytes it has written to standard error.
+    ///
+    /// # Errors
+    /// If that can't be told.
+    pub fn logged_bytes(&self) -> Outcome<u64> {
+        Ok(std::fs::metadata(&self.stderr)?.len())
     }
 
     /// The pid of its process.
