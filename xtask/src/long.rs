@@ -1,7 +1,7 @@
 //! The full figures: programs that run for minutes, whose results are kept in `docs/long-runs.md`.
 
-use crate::fuzz;
 use crate::process::{cargo, command, output, root, show};
+use crate::{faults, fuzz};
 use std::io::Write;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -53,6 +53,13 @@ const PARTS: &[Part] = &[
         program: &["-p", "p2pnet-lab", "--", "storm", "--seconds", "30"],
         result: last_line,
         page: None,
+    },
+    Part {
+        name: "attacks",
+        what: "every attack script in full (see docs/attacks.md)",
+        program: &["-p", "p2pnet-attacks", "--", "run"],
+        result: last_line,
+        page: Some("docs/attacks-figures.md"),
     },
     Part {
         name: "inputs",
@@ -123,6 +130,10 @@ const PARTS: &[Part] = &[
 const FUZZ: (&str, &str) =
     ("fuzz", "each fuzz target for a minute, or `fuzz [SECONDS] [TARGET]...` (see fuzz/LEDGER.md)");
 
+/// Likewise.
+const FAULTS: (&str, &str) =
+    ("faults", "every planted fault must turn its tests red, or `faults [NAME]...`");
+
 /// Runs the parts named, or all.
 pub(crate) fn run(asked: &[String]) -> bool {
     if asked.iter().any(|asked| asked == "--help" || asked == "-h") {
@@ -134,6 +145,11 @@ pub(crate) fn run(asked: &[String]) -> bool {
         && first == FUZZ.0
     {
         return tell(FUZZ, || fuzz::long(arguments));
+    }
+    if let Some((first, names)) = asked.split_first()
+        && first == FAULTS.0
+    {
+        return tell(FAULTS, || faults::long(names));
     }
     if let Some(unknown) = asked.iter().find(|asked| PARTS.iter().all(|part| part.name != **asked))
     {
@@ -147,7 +163,12 @@ pub(crate) fn run(asked: &[String]) -> bool {
         if tell((part.name, part.what), || run_part(part)) { passed += 1 } else { failed += 1 }
     }
     if asked.is_empty() {
-        if tell(FUZZ, || fuzz::long(&[])) { passed += 1 } else { failed += 1 }
+        if tell(FUZZ, || fuzz::long(&[])) {
+            passed += 1
+        } else {
+            failed += 1
+        }
+        if tell(FAULTS, || faults::long(&[])) { passed += 1 } else { failed += 1 }
     }
     println!("{passed} passed, {failed} failed");
     failed == 0
@@ -171,7 +192,7 @@ fn tell((name, what): (&str, &str), run: impl FnOnce() -> Result<String, String>
 /// Prints what the parts are.
 pub(crate) fn list() {
     println!("parts of `cargo xtask long`:");
-    for (name, what) in PARTS.iter().map(|part| (part.name, part.what)).chain([FUZZ]) {
+    for (name, what) in PARTS.iter().map(|part| (part.name, part.what)).chain([FUZZ, FAULTS]) {
         println!("  {name:<13} {what}");
     }
 }

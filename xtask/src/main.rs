@@ -8,6 +8,7 @@ mod async_std;
 mod cargo_tests;
 mod dependencies;
 mod examples;
+mod faults;
 mod fuzz;
 mod ledger;
 mod long;

@@ -1,7 +1,7 @@
 //! The quick suite: its parts, their times, and the verdict.
 
 use crate::{
-    async_std, cargo_tests, dependencies, fuzz, ledger, names, nostd, process, rules, tools,
+    async_std, cargo_tests, dependencies, faults, fuzz, ledger, names, nostd, process, rules, tools,
 };
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -94,6 +94,11 @@ const PARTS: &[Part] = &[
         name: "fuzz",
         what: "every fuzz target for a few seconds (their corpora are among the tests)",
         run: |_| fuzz::quick(),
+    },
+    Part {
+        name: "faults",
+        what: "every planted fault can still be applied (`cargo xtask long faults` tries them)",
+        run: |_| faults::quick(),
     },
     Part { name: "docs", what: "cargo doc, warnings are errors", run: |_| docs() },
     Part {
