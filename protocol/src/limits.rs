@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 /// | Preset | For | Channels | [`total_bytes_max`](Limits::total_bytes_max) |
 /// |---|---|---|---|
 /// | [`tiny`](Limits::tiny) | a sensor or a lamp that talks to a few | 2 | 64 KiB |
-/// | [`small`](Limits::small) | a host with a few megabytes to spare | 32 | 18 MiB |
-/// | [`default`](Limits::default) | a desktop or a server among hundreds of peers | 256 | 2 GiB |
-/// | [`large`](Limits::large) | a hub with ten thousand peers | 16,384 | 64 GiB |
+/// | [`small`](Limits::small) | a host with a few megabytes to spare | 32 | 23 MiB |
+/// | [`default`](Limits::default) | a desktop or a server among hundreds of peers | 256 | 3 GiB |
+/// | [`large`](Limits::large) | a hub with ten thousand peers | 16,384 | 80 GiB |
 ///
 /// The sums are for peers that all do their worst at the same time. An idle channel takes less than three kibibytes.
 ///
