@@ -165,7 +165,16 @@ pub enum Request {
     },
 }
 
-/// What the core asks to be kept.
+/// What the core asks to be kept. Who drives a node puts each under a name of its own:
+///
+/// ```
+/// use p2pnet_protocol::io::Keeps;
+/// let file = |what| match what {
+///     Keeps::Tasks => "tasks.bin",
+///     Keeps::Data => "data.bin",
+/// };
+/// assert_eq!(file(Keeps::Data), "data.bin");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Keeps {

@@ -24,6 +24,31 @@
 //!
 //! Message lengths are the transport's business: every `read` takes one whole message. Payloads are decrypted where
 //! they lie, in the caller's buffer.
+//!
+//! ```
+//! use p2pnet_crypto::PureCrypto;
+//! use p2pnet_protocol::channel::noise::{
+//!     Finished, NoiseError, Read1, Read2, Sent1, Sent2, StaticKey, read_1, write_1,
+//! };
+//!
+//! # fn main() -> Result<(), NoiseError> {
+//! let mut crypto = PureCrypto::new().expect("this host has randomness");
+//! let (alice, bob) = (StaticKey::generate(&mut crypto), StaticKey::generate(&mut crypto));
+//! let [mut first, mut second, mut third] = [const { Vec::new() }; 3];
+//!
+//! let sent: Sent1<_> = write_1(&mut crypto, b"both say this", b"hello", &mut first)?;
+//! let (read, payload): (Read1, _) = read_1(b"both say this", &mut first)?;
+//! assert_eq!(payload, b"hello");
+//! let waits: Sent2<_> = read.write_2(&mut crypto, &bob, b"and you?", &mut second)?;
+//! let (read, payload): (Read2<_>, _) = sent.read_2(&crypto, &mut second)?;
+//! assert_eq!(payload, b"and you?");
+//! let ours: Finished = read.write_3(&crypto, &alice, b"well", &mut third)?;
+//! let (theirs, payload) = waits.read_3(&crypto, &mut third)?;
+//! assert_eq!((payload, ours.transcript), (&mut b"well"[..], theirs.transcript));
+//!
+//! assert_eq!(read_1(b"", &mut [0; 5]).err(), Some(NoiseError::TooShort));
+//! # Ok(()) }
+//! ```
 
 use crate::crypto::{Aead, Crypto, DhPublic, DhShared, Nonce};
 use crate::hash::{hkdf2, sha256};

@@ -1,5 +1,7 @@
 //! An open channel: records in and out, lanes, credit, signs of life. It knows one stream and nothing of the node.
 
+mod check;
+
 use super::bodies::Bodies;
 use super::ciphers::{CipherId, Ciphers};
 use super::frame::{self, Frame, Open, lane_of};
@@ -18,6 +20,7 @@ use crate::wire::packet::{DisconnectReason, IdentityPacket, Packet, PacketKind, 
 use crate::wire::proof::Proof;
 use alloc::{boxed::Box, vec::Vec};
 use bytes::{Bytes, BytesMut};
+use check::{check_body, check_lengths, tell_node};
 use core::mem;
 
 /// What a channel tells the node about the bytes it was given.
@@ -679,29 +682,6 @@ impl Channel {
     }
 }
 
-/// Packets that the node itself acts on, beside the application.
-fn tell_node(kind: PacketKind, frames: &[u8], effects: &mut Vec<ChannelEffect>) {
-    let mut from = Reader::new(frames);
-    while let Ok(Some(frame)) = Frame::next(&mut from) {
-        match Packet::decode(kind, &Bytes::copy_from_slice(frame.body)) {
-            Ok(Packet::PeerGroup(group)) => effects.push(ChannelEffect::PeerGroup(group)),
-            Ok(Packet::Identity(identity)) => effects.push(ChannelEffect::Identity(identity)),
-            _ => {}
-        }
-    }
-}
-
-/// Refuses packets that are longer than this side said it takes.
-fn check_lengths(frames: &[u8], bytes_max: usize) -> Result<(), Violation> {
-    let mut from = Reader::new(frames);
-    while let Some(frame) = Frame::next(&mut from)? {
-        if frame.body.len() > bytes_max {
-            return Err(Violation::TooLong("packet"));
-        }
-    }
-    Ok(())
-}
-
 /// Packets of one kind that stand in a row in a record.
 #[derive(Debug, Default)]
 struct Run {
@@ -709,16 +689,6 @@ struct Run {
     start: usize,
     end: usize,
     count: u64,
-}
-
-/// Refuses a body that is no packet of its kind, without building the packet where that can be told at a glance.
-#[inline]
-fn check_body(kind: PacketKind, body: &[u8]) -> Result<(), Malformed> {
-    match kind {
-        PacketKind::PureMessage | PacketKind::TrustStep => Ok(()),
-        PacketKind::DataTransmission if body.first().is_some_and(|format| *format <= 2) => Ok(()),
-        _ => Packet::decode(kind, &Bytes::copy_from_slice(body)).map(|_| ()),
-    }
 }
 
 #[cfg(test)]

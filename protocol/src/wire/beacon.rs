@@ -47,6 +47,11 @@ pub struct Beacon {
 }
 
 /// Why a datagram is no beacon for us, found without cryptography.
+///
+/// ```
+/// use p2pnet_protocol::wire::beacon::{NoBeacon, network_of};
+/// assert_eq!(network_of(b"something else on this port"), Err(NoBeacon::Foreign));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoBeacon {
     /// It doesn't begin as beacons do, or its size is out of bounds.
