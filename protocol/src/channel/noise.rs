@@ -44,7 +44,8 @@
 //! assert_eq!(payload, b"and you?");
 //! let ours: Finished = read.write_3(&crypto, &alice, b"well", &mut third)?;
 //! let (theirs, payload) = waits.read_3(&crypto, &mut third)?;
-//! assert_eq!((payload, ours.transcript), (&mut b"well"[..], theirs.transcript));
+//! assert_eq!(payload, b"well");
+//! assert_eq!(ours.transcript, theirs.transcript);
 //!
 //! assert_eq!(read_1(b"", &mut [0; 5]).err(), Some(NoiseError::TooShort));
 //! # Ok(()) }
