@@ -13,6 +13,7 @@ use crate::{interfaces, listen};
 use p2pnet_protocol::handlers::Handlers;
 use p2pnet_protocol::trust::policy::IncomingPeerTrustPolicy;
 use p2pnet_protocol::{Config, ConfigError, Duration, Keeps, PeerId, SavedTransfers, Seed};
+#[cfg(feature = "files")]
 use p2pnet_storage::FileManager;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -147,6 +148,7 @@ impl Builder {
 
     /// Keeps files with this manager: received ones go there, and what peers ask for is looked for there. Without one the
     /// node sends files and takes none.
+    #[cfg(feature = "files")]
     pub fn file_manager(self, manager: impl FileManager + 'static) -> Self {
         self.files.set(Some(Box::new(manager)));
         self

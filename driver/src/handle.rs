@@ -52,6 +52,7 @@ pub(crate) struct Shared {
     pub(crate) outbox: Outbox,
     pub(crate) events: Arc<EventQueue>,
     pub(crate) counts: Counts,
+    #[cfg_attr(not(feature = "files"), expect(dead_code, reason = "nobody asks it then"))]
     pub(crate) files: Manager,
     pub(crate) asking: tasks::Asking,
     /// `None` once the loop is gone.

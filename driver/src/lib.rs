@@ -19,6 +19,7 @@ mod completion;
 mod counters;
 mod events;
 mod fetch;
+#[cfg_attr(not(feature = "files"), path = "no_files.rs")]
 mod files;
 mod handle;
 pub mod interfaces;
@@ -40,6 +41,7 @@ pub use handle::{AskError, Handle, ListError, Sending};
 pub use p2pnet_protocol as protocol;
 pub use p2pnet_protocol::handlers::Handlers;
 pub use p2pnet_protocol::{Config, ConnId, Event, Packet, PeerId};
+#[cfg(feature = "files")]
 pub use p2pnet_storage as storage;
 pub use reply::{Reply, Stopped};
 

@@ -3,9 +3,13 @@
 use super::Handle;
 use crate::reply::Reply;
 use p2pnet_protocol::{
-    CommandError, FileConfig, FileDirection, FileError, FileId, PeerId, RequestId, TransferView,
+    CommandError, FileConfig, FileDirection, FileId, PeerId, RequestId, TransferView,
 };
-use p2pnet_storage::{FileInfo, FileManager};
+#[cfg(feature = "files")]
+use {
+    p2pnet_protocol::FileError,
+    p2pnet_storage::{FileInfo, FileManager},
+};
 
 /// Files.
 impl Handle {
@@ -60,11 +64,13 @@ impl Handle {
     ///
     /// # Errors
     /// [`FileError::NoFileManager`], or what the disk says.
+    #[cfg(feature = "files")]
     pub fn stored_files(&self) -> Result<Vec<FileInfo>, FileError> {
         self.shared().files.with(|manager| manager.list())
     }
 
     /// Keeps files with another manager from now on. Files that are on their way stay with the one before.
+    #[cfg(feature = "files")]
     pub fn set_file_manager(&self, manager: impl FileManager + 'static) {
         self.shared().files.set(Some(Box::new(manager)));
     }
