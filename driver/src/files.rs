@@ -13,9 +13,10 @@ use p2pnet_storage::{Error, FileManager, OutgoingFile, Which};
 use source::Source;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use target::Target;
 
 /// The file manager in use, if there is one. It can be replaced while the node runs.
@@ -71,19 +72,54 @@ enum Work {
     Opened(FileHandle, Source),
 }
 
-/// Where requests go.
+/// Where requests go. Dropping it ends the threads, and waits until what they are at is done: afterwards the file manager
+/// is let go of, and another node may open it.
 #[derive(Debug)]
 pub(crate) struct Files {
     manager: Manager,
-    shared: Weak<Shared>,
+    world: World,
     out: Option<Sender<Work>>,
     inward: Option<Sender<Work>>,
     hashing: Option<Sender<Work>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// What the threads see of the node.
+#[derive(Clone, Debug)]
+struct World {
+    shared: Weak<Shared>,
+    over: Arc<AtomicBool>,
+}
+
+impl World {
+    fn is_over(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
+    }
+
+    fn answer(&self, id: RequestId, answer: Result<FileAnswer, FileError>) {
+        if let Some(shared) = self.shared.upgrade() {
+            let answer = answer.unwrap_or_else(FileAnswer::Failed);
+            shared.leave(Job::Answer(id, Answer::File(answer)));
+        }
+    }
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        self.world.over.store(true, Ordering::Relaxed);
+        (self.out, self.inward, self.hashing) = (None, None, None);
+        for thread in self.threads.drain(..) {
+            // One that panicked has nothing open any more.
+            let _ = thread.join();
+        }
+        self.manager.set(None);
+    }
 }
 
 impl Files {
-    pub(crate) const fn new(manager: Manager, shared: Weak<Shared>) -> Self {
-        Self { manager, shared, out: None, inward: None, hashing: None }
+    pub(crate) fn new(manager: Manager, shared: Weak<Shared>) -> Self {
+        let world = World { shared, over: Arc::default() };
+        Self { manager, world, out: None, inward: None, hashing: None, threads: Vec::new() }
     }
 
     /// Does what is asked, sooner or later. The request comes back if that can't be begun.
@@ -99,55 +135,55 @@ impl Files {
         to.and_then(|to| to.send(Work::Request(id, request)).ok()).ok_or(id)
     }
 
-    fn out(&mut self) -> Option<&Sender<Work>> {
+    fn out(&mut self) -> Option<Sender<Work>> {
         if self.out.is_none() {
-            let shared = self.shared.clone();
-            self.out = start("p2pnet-files-out", move |work| read_out(&shared, &work));
+            let world = self.world.clone();
+            self.out = self.start("p2pnet-files-out", move |work| read_out(&world, &work));
         }
-        self.out.as_ref()
+        self.out.clone()
     }
 
-    fn inward(&mut self) -> Option<&Sender<Work>> {
+    fn inward(&mut self) -> Option<Sender<Work>> {
         if self.inward.is_none() {
-            let (shared, manager) = (self.shared.clone(), self.manager.clone());
-            self.inward = start("p2pnet-files-in", move |work| write_in(&shared, &manager, &work));
+            let (world, manager) = (self.world.clone(), self.manager.clone());
+            self.inward =
+                self.start("p2pnet-files-in", move |work| write_in(&world, &manager, &work));
         }
-        self.inward.as_ref()
+        self.inward.clone()
     }
 
-    fn hashing(&mut self) -> Option<&Sender<Work>> {
+    fn hashing(&mut self) -> Option<Sender<Work>> {
         if self.hashing.is_none() {
-            let (shared, manager) = (self.shared.clone(), self.manager.clone());
-            let out = self.out()?.clone();
-            self.hashing = start("p2pnet-files-hash", move |work| {
-                open_files(&shared, &manager, &out, &work);
+            let (world, manager) = (self.world.clone(), self.manager.clone());
+            let out = self.out()?;
+            self.hashing = self.start("p2pnet-files-hash", move |work| {
+                open_files(&world, &manager, &out, &work);
             });
         }
-        self.hashing.as_ref()
+        self.hashing.clone()
     }
-}
 
-fn start(name: &str, run: impl FnOnce(Receiver<Work>) + Send + 'static) -> Option<Sender<Work>> {
-    let (sender, receiver) = channel();
-    let started = thread::Builder::new().name(name.into()).spawn(move || run(receiver));
-    started.is_ok().then_some(sender)
-}
-
-/// False once the node is gone.
-fn answer(shared: &Weak<Shared>, id: RequestId, answer: Result<FileAnswer, FileError>) -> bool {
-    let Some(shared) = shared.upgrade() else { return false };
-    let answer = answer.unwrap_or_else(FileAnswer::Failed);
-    shared.leave(Job::Answer(id, Answer::File(answer)));
-    true
+    fn start(
+        &mut self,
+        name: &str,
+        run: impl FnOnce(Receiver<Work>) + Send + 'static,
+    ) -> Option<Sender<Work>> {
+        let (sender, receiver) = channel();
+        let thread = thread::Builder::new().name(name.into()).spawn(move || run(receiver));
+        self.threads.push(thread.ok()?);
+        Some(sender)
+    }
 }
 
 /// Opens files to be sent, one after the other: that takes as long as reading them.
-fn open_files(shared: &Weak<Shared>, manager: &Manager, out: &Sender<Work>, work: &Receiver<Work>) {
+fn open_files(world: &World, manager: &Manager, out: &Sender<Work>, work: &Receiver<Work>) {
     for work in work {
+        if world.is_over() {
+            return;
+        }
         let Work::Request(id, FileRequest::Open { handle, name, local }) = work else { continue };
-        let opened = find(manager, &name, local).and_then(|file| {
-            Source::open(file, || shared.strong_count() > 0).map_err(|error| told(&error))
-        });
+        let opened = find(manager, &name, local)
+            .and_then(|file| Source::open(file, || !world.is_over()).map_err(|error| told(&error)));
         let found = opened.map(|source| {
             let mut info = source.info().clone();
             info.name = shown_name(&name, &info.name);
@@ -160,9 +196,7 @@ fn open_files(shared: &Weak<Shared>, manager: &Manager, out: &Sender<Work>, work
             let _ = out.send(Work::Opened(handle, source));
             FileAnswer::Opened(info)
         });
-        if !answer(shared, id, found) {
-            return;
-        }
+        world.answer(id, found);
     }
 }
 
@@ -197,9 +231,12 @@ fn find(manager: &Manager, name: &str, local: bool) -> Result<Box<dyn OutgoingFi
     })
 }
 
-fn read_out(shared: &Weak<Shared>, work: &Receiver<Work>) {
+fn read_out(world: &World, work: &Receiver<Work>) {
     let mut sources: BTreeMap<FileHandle, Source> = BTreeMap::new();
     for work in work {
+        if world.is_over() {
+            return;
+        }
         let (id, request) = match work {
             Work::Opened(handle, source) => {
                 sources.insert(handle, source);
@@ -218,15 +255,16 @@ fn read_out(shared: &Weak<Shared>, work: &Receiver<Work>) {
             }
             _ => Err(FileError::Io),
         };
-        if !answer(shared, id, done) {
-            return;
-        }
+        world.answer(id, done);
     }
 }
 
-fn write_in(shared: &Weak<Shared>, manager: &Manager, work: &Receiver<Work>) {
+fn write_in(world: &World, manager: &Manager, work: &Receiver<Work>) {
     let mut targets: BTreeMap<FileHandle, Target> = BTreeMap::new();
     for work in work {
+        if world.is_over() {
+            return;
+        }
         let Work::Request(id, request) = work else { continue };
         let done = match request {
             FileRequest::Begin { handle, file } => Target::begin(manager, file).map(|target| {
@@ -250,8 +288,6 @@ fn write_in(shared: &Weak<Shared>, manager: &Manager, work: &Receiver<Work>) {
             }
             _ => Err(FileError::Io),
         };
-        if !answer(shared, id, done) {
-            return;
-        }
+        world.answer(id, done);
     }
 }
