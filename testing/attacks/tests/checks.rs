@@ -68,13 +68,13 @@ fn a_victim_without_a_bound_on_its_queues_is_seen() -> Outcome<()> {
             let attack = scene.start_attack("unread", |orders| {
                 orders.count = 8;
                 orders.least = 1;
-                orders.seconds += 4.0;
+                orders.seconds += 8.0;
             })?;
             std::thread::sleep(Duration::from_millis(300));
             let mut control = p2pnet_attacks::control::Control::of(&scene.victim)?;
             let text = "z".repeat(15 << 10);
             let everyone = serde_json::json!({"command": "send", "to": null, "text": text});
-            for _ in 0..1000 {
+            for _ in 0..2500 {
                 control.ask(&everyone)?;
             }
             scene.finish_attack(attack)
