@@ -247,9 +247,7 @@ mod tests {
 
     #[test]
     fn the_documentation_shows_this_table() {
-        extern crate std;
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/tasks.md");
-        let docs = std::fs::read_to_string(path).unwrap();
+        let docs = include_str!("../../../docs/tasks.md");
         assert!(docs.contains(&markdown()), "put this into docs/tasks.md:\n{}", markdown());
     }
 }
