@@ -4,6 +4,7 @@
 //! recordings stay replayable. Nothing here may become key material: that comes from [`Crypto`](crate::Crypto).
 
 use crate::time::Duration;
+use core::fmt;
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 use sha2::{Digest as _, Sha256};
@@ -24,19 +25,35 @@ impl Seed {
 }
 
 /// One labelled stream of random numbers (ChaCha8).
-#[derive(Clone, Debug)]
-pub struct Rng(ChaCha8Rng);
+///
+/// It keeps no block of them ahead, which would be 256 bytes for each of a node's streams: few numbers are drawn, and
+/// each costs some hundred nanoseconds.
+#[derive(Clone)]
+pub struct Rng {
+    key: [u8; 32],
+    /// How many numbers were drawn.
+    drawn: u64,
+}
+
+impl fmt::Debug for Rng {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rng").field("drawn", &self.drawn).finish_non_exhaustive()
+    }
+}
 
 impl Rng {
     /// The stream `label` of `seed`.
     pub fn new(seed: Seed, label: &str) -> Self {
         let key = Sha256::new().chain_update(seed.0).chain_update(label.as_bytes()).finalize();
-        Self(ChaCha8Rng::from_seed(key.into()))
+        Self { key: key.into(), drawn: 0 }
     }
 
     /// The next 64 bits.
     pub fn next_u64(&mut self) -> u64 {
-        self.0.next_u64()
+        let mut stream = ChaCha8Rng::from_seed(self.key);
+        stream.set_word_pos(u128::from(self.drawn).saturating_mul(2));
+        self.drawn = self.drawn.saturating_add(1);
+        stream.next_u64()
     }
 
     /// A number below `bound`, or 0 if `bound` is 0. The bias is below 2⁻³² for bounds below 2³².
@@ -64,6 +81,15 @@ mod tests {
         let mut rng = Rng::new(Seed::from_u64(1), "golden");
         let drawn = [rng.next_u64(), rng.next_u64(), rng.next_u64()];
         assert_eq!(drawn, GOLDEN);
+    }
+
+    #[test]
+    fn the_numbers_are_those_of_one_long_stream() {
+        let mut rng = Rng::new(Seed::from_u64(1), "golden");
+        let mut stream = ChaCha8Rng::from_seed(rng.key);
+        for n in 0..200 {
+            assert_eq!(rng.next_u64(), stream.next_u64(), "number {n}");
+        }
     }
     const GOLDEN: [u64; 3] =
         [6_890_092_249_843_158_037, 15_514_698_772_376_470_268, 397_793_828_806_041_469];

@@ -391,6 +391,51 @@ fn offers_and_questions_are_bounded() {
     assert_eq!(over, Err(CommandError::File(FileError::Busy)));
 }
 
+/// What waits for a decision gives way to others once whoever offered it is gone.
+#[test]
+fn offers_of_peers_that_left_make_room() {
+    let mut ask = open(FileAcceptance::Ask);
+    ask.limits.transfers_max = 4;
+    let mut world = World::new(vec![open(FileAcceptance::Ask), ask, open(FileAcceptance::Ask)]);
+    world.join(0, 1);
+    for n in 0..4usize {
+        world.disks[0].files.insert(format!("{n}"), bytes(n + 1));
+        offer(&mut world, 0, &format!("{n}"), &[1]);
+    }
+    world.join(2, 1);
+    world.disks[2].files.insert("late".into(), bytes(99));
+    offer(&mut world, 2, "late", &[1]);
+    assert_eq!(failures(&world, 2), [FileError::Refused(RefusalReason::Busy)]);
+    world.restart(0, open(FileAcceptance::Ask), 9);
+    world.disks[2].files.insert("later".into(), bytes(100));
+    offer(&mut world, 2, "later", &[1]);
+    assert_eq!(failures(&world, 2).len(), 1, "the second one found room");
+    assert_eq!(failures(&world, 1), [FileError::Busy], "one was given up");
+    let waiting = world.nodes[1].transfers();
+    assert_eq!(waiting.len(), 4);
+    assert!(waiting.iter().any(|transfer| transfer.file.name == "later"));
+}
+
+/// Who asks for a file by its name has no place in its offer: it is forgotten as soon as it leaves.
+#[test]
+fn who_asked_for_an_offered_file_is_forgotten_when_it_leaves() {
+    let mut share = open(FileAcceptance::Ask);
+    share.files.share = true;
+    let mut world = World::new(vec![share, open(FileAcceptance::Ask), open(FileAcceptance::Ask)]);
+    world.join(0, 1);
+    world.disks[0].files.insert("a".into(), bytes(3_000_000));
+    offer(&mut world, 0, "a", &[1]);
+    world.join(2, 0);
+    let sharer = world.id(0);
+    world.disks[2].answers_left = Some(3);
+    world.nodes[2].fetch_file(world.now, "a", &[sharer]).unwrap();
+    world.settle();
+    assert_eq!(world.nodes[0].transfers()[0].peers.len(), 2);
+    assert_eq!(world.nodes[0].saved_transfers().outgoing[0].to, [world.id(1)]);
+    world.restart(2, open(FileAcceptance::Ask), 9);
+    assert_eq!(world.nodes[0].transfers()[0].peers, [world.id(1)]);
+}
+
 /// A stranger's gate is closed: it can neither offer nor ask.
 #[test]
 fn strangers_get_nothing() {

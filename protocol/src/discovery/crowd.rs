@@ -7,6 +7,7 @@
 //! checked: whoever can invent addresses makes a group a few times as quiet as it should be, and no quieter.
 
 use crate::id::PublicKey;
+use alloc::vec::Vec;
 use core::net::IpAddr;
 
 /// For each identity that was verified, so many addresses count whose beacons were not.
@@ -77,18 +78,19 @@ impl PerBeat {
 }
 
 /// A set that counts its members roughly: each sets one of 4096 bits (linear counting without its correction, so
-/// that crowded sets count low).
+/// that crowded sets count low). The bits are there from the first member on: most nodes meet no strangers.
 #[derive(Clone, Debug)]
 struct Sketch {
-    bits: [u64; Self::WORDS],
+    bits: Vec<u64>,
     count: u32,
 }
 
 impl Sketch {
     const WORDS: usize = 64;
-    const EMPTY: Self = Self { bits: [0; Self::WORDS], count: 0 };
+    const EMPTY: Self = Self { bits: Vec::new(), count: 0 };
 
     fn add(&mut self, member: u16) {
+        self.bits.resize(Self::WORDS, 0);
         let bit = 1u64.checked_shl(u32::from(member & 63)).unwrap_or(0);
         if let Some(word) = self.bits.get_mut(usize::from((member >> 6) & 63))
             && *word & bit == 0

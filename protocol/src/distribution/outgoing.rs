@@ -31,6 +31,8 @@ pub(super) struct Outgoing {
 #[derive(Debug, Default)]
 pub(super) struct Recipient {
     pub(super) present: bool,
+    /// It asked for the file by name, and was not offered it: it is forgotten when it leaves.
+    pub(super) asked: bool,
     /// When to repeat the offer, and how long to wait after that; none once it was answered.
     repeat: Option<(Instant, Duration)>,
     wants: VecDeque<(u32, u16)>,
@@ -39,6 +41,10 @@ pub(super) struct Recipient {
 }
 
 impl Recipient {
+    pub(super) fn new(asked: bool) -> Self {
+        Self { asked, ..Self::default() }
+    }
+
     /// The next chunk that it asked for.
     pub(super) fn next_want(&mut self) -> Option<u32> {
         let (first, count) = self.wants.front_mut()?;
@@ -66,16 +72,26 @@ impl Recipient {
             self.wants.push_back((first, count));
         }
     }
-
-    /// It went away, with what it asked for.
-    pub(super) fn leave(&mut self) {
-        self.present = false;
-        self.repeat = None;
-        self.wants = VecDeque::new();
-    }
 }
 
 impl Outgoing {
+    /// Whom it was offered to.
+    pub(super) fn offered(&self) -> impl Iterator<Item = &PeerId> {
+        let offered = self.recipients.iter().filter(|(_, recipient)| !recipient.asked);
+        offered.map(|(peer, _)| peer)
+    }
+
+    /// Somebody went away, with what it wanted.
+    pub(super) fn leave(&mut self, peer: &PeerId) {
+        let Some(recipient) = self.recipients.get_mut(peer) else { return };
+        if recipient.asked {
+            self.recipients.remove(peer);
+        } else {
+            let Recipient { sent_bytes, told, .. } = *recipient;
+            *recipient = Recipient { sent_bytes, told, ..Recipient::default() };
+        }
+    }
+
     /// Offers it to somebody who is there.
     pub(super) fn offer_to(&mut self, now: Instant, peer: PeerId, out: &mut Vec<FileEffect>) {
         let Some(recipient) = self.recipients.get_mut(&peer) else { return };

@@ -250,9 +250,7 @@ impl Transfers {
 
     fn on_departure(&mut self, now: Instant, peer: &PeerId, out: &mut Out) {
         for outgoing in self.outgoing.values_mut() {
-            if let Some(recipient) = outgoing.recipients.get_mut(peer) {
-                recipient.leave();
-            }
+            outgoing.leave(peer);
         }
         for incoming in self.incoming.values_mut() {
             if let Some(source) = incoming.sources.get_mut(peer) {
@@ -261,14 +259,12 @@ impl Transfers {
                 incoming.refill_all(now, out);
             }
         }
-        self.drop_idle(out);
+        self.close_idle(out);
     }
 
-    /// Files that peers asked for are closed when nobody who did is there any more.
-    fn drop_idle(&mut self, out: &mut Out) {
-        let idle = |outgoing: &Outgoing| {
-            outgoing.name.is_empty() && outgoing.recipients.values().all(|peer| !peer.present)
-        };
+    /// Closes files that nobody is to have any more.
+    fn close_idle(&mut self, out: &mut Out) {
+        let idle = |outgoing: &Outgoing| outgoing.recipients.is_empty();
         let gone: Vec<FileId> =
             self.outgoing.iter().filter(|(_, file)| idle(file)).map(|(id, _)| *id).collect();
         for file in gone {
@@ -358,7 +354,7 @@ impl Transfers {
                 let more = recipient.sent_bytes.saturating_add(bytes.len() as u64);
                 recipient.sent_bytes = more.min(info.bytes);
                 let due = recipient.told.is_none_or(|told| now.since(told) >= PROGRESS_EVERY);
-                if due && !outgoing.name.is_empty() {
+                if due && !recipient.asked {
                     recipient.told = Some(now);
                     out.push(FileEffect::Tell(Event::FileProgress {
                         file,
@@ -377,7 +373,7 @@ impl Transfers {
                     FileAnswer::Begun { have } => {
                         incoming.begin(&have);
                         incoming.refill_all(now, out);
-                        self.finish_if_whole(now, &file, out);
+                        self.finish_if_whole(&file, out);
                         self.look_again_at(Some(now + Duration::from_secs(1)));
                     }
                     FileAnswer::Failed(error) => {
@@ -394,7 +390,7 @@ impl Transfers {
                     FileAnswer::Written => {
                         incoming.on_written(chunk);
                         self.tell_progress(now, &file, out);
-                        self.finish_if_whole(now, &file, out);
+                        self.finish_if_whole(&file, out);
                     }
                     FileAnswer::Failed(error) => {
                         self.give_up(file, error.as_refusal(), Some(error), out);

@@ -157,6 +157,7 @@ fn put_first(list: &mut Vec<SocketAddr>, at: SocketAddr) -> bool {
     if let Some(position) = known {
         list.remove(position);
     }
+    list.reserve_exact(1);
     list.insert(0, at);
     list.truncate(ADDRESSES_MAX);
     known.is_none()

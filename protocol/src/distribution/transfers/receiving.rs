@@ -38,7 +38,9 @@ impl Transfers {
             }
             let source = incoming.sources.entry(peer).or_insert_with(|| Source::new(now));
             source.present = true;
-            if !source.offers.contains(&offer) && source.offers.len() < OFFERS_PER_PEER_MAX {
+            let fresh =
+                !source.offers.contains(&offer) && source.offers.len() < OFFERS_PER_PEER_MAX;
+            if fresh {
                 source.offers.push(offer);
             }
             if source.fault != Some(SourceFault::WrongBytes) {
@@ -46,7 +48,9 @@ impl Transfers {
             }
             let offered = incoming.stage == Stage::Offered;
             incoming.refill(now, peer, out);
-            out.push(FileEffect::Changed);
+            if fresh && !offered {
+                out.push(FileEffect::Changed);
+            }
             self.look_again_at(Some(now));
             return say(file, if offered { OfferReply::Noted } else { OfferReply::Accepted }, out);
         }
@@ -56,7 +60,7 @@ impl Transfers {
         let crowded = self.incoming.values().filter(waiting).count() >= OFFERS_PER_PEER_MAX;
         let refusal = if self.config.accept == FileAcceptance::Never {
             Some(RefusalReason::Declined)
-        } else if crowded || !self.has_room_in() {
+        } else if crowded || !self.make_room_in(out) {
             Some(RefusalReason::Busy)
         } else if info.chunks() > self.chunks_max {
             Some(RefusalReason::NoRoom)
@@ -83,6 +87,23 @@ impl Transfers {
             _ => out.push(FileEffect::Tell(Event::FileOffered { peer, file: info })),
         }
         say(file, OfferReply::Noted, out);
+    }
+
+    /// Whether there is room for another file. An offer that nobody has decided about makes it, if whoever made it is gone:
+    /// it is made again when they come back.
+    fn make_room_in(&mut self, out: &mut Out) -> bool {
+        if self.has_room_in() {
+            return true;
+        }
+        let forsaken = |incoming: &Incoming| {
+            incoming.stage == Stage::Offered && incoming.sources.values().all(|s| !s.present)
+        };
+        let Some(file) = self.incoming.iter().find(|(_, file)| forsaken(file)).map(|(id, _)| *id)
+        else {
+            return false;
+        };
+        self.give_up(file, RefusalReason::Busy, Some(FileError::Busy), out);
+        self.has_room_in()
     }
 
     /// An answer to what was asked for by name, if it is one.
@@ -176,6 +197,7 @@ impl Transfers {
         if incoming.stage != Stage::Offered {
             let request = FileRequest::Abort { handle: incoming.handle };
             out.push(FileEffect::Ask(request, Asked::Nothing));
+            out.push(FileEffect::Changed);
         }
         for (peer, _) in incoming.sources.iter().filter(|(_, source)| source.present) {
             let reply = OfferReply::Refused(reason);
@@ -189,7 +211,6 @@ impl Transfers {
                 error,
             }));
         }
-        out.push(FileEffect::Changed);
     }
 
     pub(super) fn on_part(&mut self, now: Instant, file: FileId, came: Came, out: &mut Out) {
@@ -252,7 +273,7 @@ impl Transfers {
         }
     }
 
-    pub(super) fn finish_if_whole(&mut self, _now: Instant, file: &FileId, out: &mut Out) {
+    pub(super) fn finish_if_whole(&mut self, file: &FileId, out: &mut Out) {
         let Some(incoming) = self.incoming.get_mut(file).filter(|file| file.is_whole()) else {
             return;
         };

@@ -4,7 +4,7 @@ use super::super::FileDirection;
 use super::super::ask::{FileAnswer, FileError, FileHandle, FileRequest};
 use super::super::info::FileInfo;
 use super::super::message::{FileMessage, GoneReason, OfferReply};
-use super::super::outgoing::Outgoing;
+use super::super::outgoing::{Outgoing, Recipient};
 use super::{Asked, FileEffect, Opening, Out, Transfers};
 use crate::id::{FileId, PeerId};
 use crate::io::Event;
@@ -42,9 +42,9 @@ impl Transfers {
                 error: FileError::Refused(reason),
             },
         };
-        outgoing.recipients.remove(&peer);
         // Who only got what it asked for is nobody's concern here.
-        if !outgoing.name.is_empty() {
+        let offered = outgoing.recipients.remove(&peer).is_some_and(|recipient| !recipient.asked);
+        if offered {
             out.push(FileEffect::Tell(event));
             out.push(FileEffect::Changed);
         }
@@ -161,6 +161,7 @@ impl Transfers {
         let file = info.id;
         let present: BTreeSet<PeerId> =
             to.iter().copied().filter(|peer| self.is_present(peer)).collect();
+        let asked = name.is_empty();
         let recipients = BTreeMap::new();
         let fresh = Outgoing { info, handle, name, offer, recipients };
         let outgoing = match self.outgoing.remove(&file) {
@@ -178,7 +179,9 @@ impl Transfers {
         };
         let outgoing = self.outgoing.entry(file).or_insert(outgoing);
         for peer in to {
-            outgoing.recipients.entry(*peer).or_default();
+            let recipient = outgoing.recipients.entry(*peer);
+            let recipient = recipient.or_insert_with(|| Recipient::new(asked));
+            recipient.asked &= asked;
         }
         for peer in present {
             outgoing.offer_to(now, peer, out);

@@ -51,8 +51,9 @@ impl Transfers {
             name: outgoing.name.clone(),
             file: outgoing.info.id,
             offer: outgoing.offer,
-            to: outgoing.recipients.keys().copied().collect(),
+            to: outgoing.offered().copied().collect(),
         });
+        let outgoing = outgoing.filter(|outgoing| !outgoing.to.is_empty());
         let opening = self.opening.values().filter_map(|opening| match opening {
             Opening::Offer { name, to, offer, expect: Some(file), .. } => Some(SavedOutgoing {
                 name: name.clone(),
