@@ -61,7 +61,8 @@ async fn wait<R: Runtime>(turns: &mut Turns<Awaited<R>>, ready: &mut Vec<Ready<A
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        let (deadline, time) = turns.deadline();
+        let deadline = turns.deadline();
+        let time = turns.time_until(deadline);
         turns.sockets().poll_sleep(deadline, time, cx)
     })
     .await;

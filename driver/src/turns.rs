@@ -205,9 +205,9 @@ impl<S: Sockets> Turns<S> {
         &mut self.sockets
     }
 
-    /// When the next turn is due if no socket is ready and nothing is [told](Self::poll_told) before, and how long it is
-    /// until then.
-    pub fn deadline(&self) -> (Instant, Duration) {
+    /// When the next turn is due if no socket is ready and nothing is [told](Self::poll_told) before. Only a turn changes
+    /// it.
+    pub fn deadline(&self) -> Instant {
         let core = self.net.poll_timeout();
         let own = [
             self.handlers.poll_timeout(),
@@ -220,10 +220,15 @@ impl<S: Sockets> Turns<S> {
         ];
         let own = own.into_iter().flatten().fold(self.now + SLEEP_MAX, Instant::min);
         let deadline = core.map_or(own, |core| own.min(core.at));
-        let time = deadline.since(self.clock.now());
+        let time = deadline.since(self.now);
         let why = core.filter(|core| core.at <= own).map(|core| core.why);
         tracing::trace!(target: "p2pnet::driver", ?time, ?why, "waiting");
-        (deadline, time)
+        deadline
+    }
+
+    /// How long it is until then.
+    pub fn time_until(&self, then: Instant) -> Duration {
+        then.since(self.clock.now())
     }
 
     /// Whether more could be done at once, without waiting.
@@ -234,8 +239,14 @@ impl<S: Sockets> Turns<S> {
             || !self.to_receive.is_empty()
     }
 
+    /// Whether the application left something to do since the last turn. Until the next [`poll_told`](Self::poll_told) it
+    /// wakes nobody if it does.
+    pub fn is_told(&self) -> bool {
+        self.shared.wake.is_told()
+    }
+
     /// Whether the application left something to do since the last turn. If not, it wakes the context's waker when it
-    /// does.
+    /// does, once: ask again before each sleep.
     pub fn poll_told(&self, cx: &Context<'_>) -> Poll<()> {
         self.shared.wake.poll(cx)
     }

@@ -59,7 +59,15 @@ impl Wake {
 
     /// The loop begins to look at everything that was left for it. Says whether it was told that there is something.
     pub(crate) fn clear(&self) -> bool {
+        self.sleeper.forget();
         self.told.swap(false, Ordering::AcqRel)
+    }
+
+    /// Whether the loop was told since it last began to look. It is awake, and need not be woken until it
+    /// [polls](Self::poll).
+    pub(crate) fn is_told(&self) -> bool {
+        self.sleeper.forget();
+        self.told.load(Ordering::Acquire)
     }
 
     /// The loop is gone: nobody is to be woken any more.
@@ -67,7 +75,8 @@ impl Wake {
         self.sleeper.forget();
     }
 
-    /// Whether the loop was told since it last began to look. If not, it will be woken.
+    /// Whether the loop was told since it last began to look. If not, it will be woken: waking may cost a system call,
+    /// so the loop asks this last, when it is about to sleep.
     pub(crate) fn poll(&self, cx: &Context<'_>) -> Poll<()> {
         self.sleeper.register(cx.waker());
         if self.told.load(Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
@@ -98,6 +107,7 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::AtomicUsize;
 
     #[test]
     fn told_before_or_while_waiting_wakes() {
@@ -112,5 +122,36 @@ mod tests {
         });
         block_on(std::future::poll_fn(|cx| wake.poll(cx)));
         thread.join().unwrap();
+    }
+
+    #[test]
+    fn who_is_awake_is_not_woken() {
+        struct Count(AtomicUsize);
+        impl std::task::Wake for Count {
+            fn wake(self: Arc<Self>) {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        let count = Arc::new(Count(AtomicUsize::new(0)));
+        let waker = Waker::from(Arc::clone(&count));
+        let (wake, cx) = (Wake::default(), Context::from_waker(&waker));
+        let mut woken = 0;
+        let looks: [fn(&Wake) -> bool; 2] = [Wake::clear, Wake::is_told];
+        for look in looks {
+            assert!(wake.poll(&cx).is_pending());
+            assert!(!look(&wake));
+            wake.tell();
+            assert_eq!(
+                count.0.load(Ordering::Relaxed),
+                woken,
+                "it looked and has not polled since"
+            );
+            assert!(wake.poll(&cx).is_ready() && wake.is_told() && wake.clear());
+            assert!(wake.poll(&cx).is_pending());
+            wake.tell();
+            woken += 1;
+            assert_eq!(count.0.load(Ordering::Relaxed), woken);
+            wake.clear();
+        }
     }
 }

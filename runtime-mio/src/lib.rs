@@ -26,6 +26,7 @@ use mio::net::TcpStream;
 use mio::{Poll, Registry, Token, Waker};
 use p2pnet_driver::sockets::Ready;
 use p2pnet_driver::turns::Turns;
+use p2pnet_protocol::Instant;
 use std::io;
 use std::sync::Arc;
 use std::task::{self, Context};
@@ -53,8 +54,8 @@ pub fn run_in_thread(builder: Builder) -> Result<(Handle, Events), StartError> {
 
 fn run(mut poll: Poll, mut node: Node) -> io::Result<()> {
     let mut events = mio::Events::with_capacity(EVENTS_MAX);
-    while let Some(patience) = node.turn() {
-        match poll.poll(&mut events, Some(patience)) {
+    while node.turn() {
+        match poll.poll(&mut events, node.patience()) {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
             // Interrupted: there are no events.
             _ => events.iter().for_each(|event| _ = node.take(event)),
@@ -77,8 +78,8 @@ fn run(mut poll: Poll, mut node: Node) -> io::Result<()> {
 ///     p2pnet_mio::Node::register(builder, poll.registry(), waker, Token(1000))?;
 /// let mut ready = Events::with_capacity(256);
 /// # let _ = handle.shutdown();
-/// while let Some(patience) = node.turn() {
-///     if let Err(error) = poll.poll(&mut ready, Some(patience)) {
+/// while node.turn() {
+///     if let Err(error) = poll.poll(&mut ready, node.patience()) {
 ///         // After a signal, or when the machine slept.
 ///         assert_eq!(error.kind(), std::io::ErrorKind::Interrupted);
 ///     }
@@ -98,6 +99,8 @@ pub struct Node {
     /// `None` once the node has stopped.
     turns: Option<Turns<Watched>>,
     ready: Vec<Ready<TcpStream>>,
+    /// When the next turn is due if nothing happens before.
+    due: Instant,
     waker: task::Waker,
 }
 
@@ -128,7 +131,7 @@ impl Node {
         let turns = Turns::new(driver, Watched::new(registry, first));
         let turns = Some(turns.map_err(StartError::Runtime)?);
         let waker = Arc::new(Wake(waker)).into();
-        Ok((handle, events, Self { turns, ready: Vec::new(), waker }))
+        Ok((handle, events, Self { turns, ready: Vec::new(), due: Instant::ZERO, waker }))
     }
 
     /// Notes what an event says. `false`: it isn't the node's.
@@ -136,19 +139,30 @@ impl Node {
         self.turns.as_mut().is_some_and(|turns| turns.sockets().take(event))
     }
 
-    /// Does what can be done now, within bounds. Call it once the events of a poll were [taken](Self::take), and poll
-    /// for no longer than it says before the next call. `None`: the node was shut down and everything is closed.
-    pub fn turn(&mut self) -> Option<Duration> {
-        let turns = self.turns.as_mut()?;
-        let cx = Context::from_waker(&self.waker);
+    /// Does what can be done now, within bounds. Call it once the events of a poll were [taken](Self::take). `false`: the
+    /// node was shut down and everything is closed.
+    pub fn turn(&mut self) -> bool {
+        let Some(turns) = &mut self.turns else { return false };
         turns.sockets().swap_ready(&mut self.ready);
-        let is_due =
-            |turns: &Turns<_>| turns.poll_told(&cx).is_ready() || turns.deadline().1.is_zero();
-        if (!self.ready.is_empty() || is_due(turns)) && !turns.turn(&mut self.ready) {
-            self.turns.take()?.finish();
-            return None;
+        let is_due = !self.ready.is_empty() || turns.is_told();
+        if !is_due && !turns.time_until(self.due).is_zero() {
+            return true;
         }
-        let at_once = turns.poll_told(&cx).is_ready() || turns.sockets().is_ready();
-        Some(if at_once { Duration::ZERO } else { turns.deadline().1 })
+        let goes_on = turns.turn(&mut self.ready);
+        self.due = turns.deadline();
+        if !goes_on && let Some(turns) = self.turns.take() {
+            turns.finish();
+        }
+        goes_on
+    }
+
+    /// How long the next poll may wait before the next [`turn`](Self::turn): ask just before it. From then on until that
+    /// turn the waker is used for whatever is left to do, from whichever thread; before, it is found without. `None`: the
+    /// node has stopped, and waits for nothing.
+    pub fn patience(&mut self) -> Option<Duration> {
+        let turns = self.turns.as_mut()?;
+        let is_told = turns.poll_told(&Context::from_waker(&self.waker)).is_ready();
+        let at_once = is_told || turns.sockets().is_ready();
+        Some(if at_once { Duration::ZERO } else { turns.time_until(self.due) })
     }
 }

@@ -11,7 +11,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
-use std::time::Duration;
 
 /// A program: it may move to another thread, which no runtime here does with it.
 pub(super) type Program = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -116,7 +115,6 @@ pub(super) fn mio_run<T>(program: impl Future<Output = T>) -> T {
     let mut ready = mio::Events::with_capacity(256);
     let mut nodes: Vec<Option<p2pnet_mio::Node>> = Vec::new();
     loop {
-        let mut patience = Duration::from_secs(60);
         loop {
             if flag.0.swap(false, Ordering::Relaxed)
                 && let Poll::Ready(done) = program.as_mut().poll(&mut Context::from_waker(&waker))
@@ -130,20 +128,19 @@ pub(super) fn mio_run<T>(program: impl Future<Output = T>) -> T {
                 nodes.extend(started.map(Some));
             });
             for place in &mut nodes {
-                match place.as_mut().map(p2pnet_mio::Node::turn) {
-                    Some(Some(time)) => patience = patience.min(time),
-                    Some(None) => *place = None,
-                    None => {}
+                if place.as_mut().is_some_and(|node| !node.turn()) {
+                    *place = None;
                 }
             }
             if !flag.0.load(Ordering::Relaxed) {
                 break;
             }
         }
+        let patience = nodes.iter_mut().flatten().filter_map(p2pnet_mio::Node::patience).min();
         let mut woken = Vec::new();
         MIO_LOOP.with_borrow_mut(|here| {
             let Some(here) = here else { return };
-            let _interrupted = here.poll.poll(&mut ready, Some(patience));
+            let _interrupted = here.poll.poll(&mut ready, patience);
             for event in &ready {
                 match (event.token().0 / NODE_TOKENS).checked_sub(1) {
                     Some(at) => {

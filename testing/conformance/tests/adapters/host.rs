@@ -5,7 +5,6 @@ use p2pnet_driver::{Builder, Events, Handle, StartError};
 use p2pnet_mio::Node;
 use std::io::ErrorKind;
 use std::sync::{Arc, Mutex, OnceLock, mpsc};
-use std::time::Duration;
 
 const WAKE: Token = Token(0);
 /// Each node's tokens begin so far above those of the one before.
@@ -52,15 +51,9 @@ impl Host {
             while let Ok((builder, answer)) = self.wishes.try_recv() {
                 answer.send(self.start(builder)).unwrap();
             }
-            let mut patience = Duration::from_secs(60);
-            self.nodes.retain_mut(|(_, node)| match node.turn() {
-                Some(time) => {
-                    patience = patience.min(time);
-                    true
-                }
-                None => false,
-            });
-            match self.poll.poll(&mut ready, Some(patience)) {
+            self.nodes.retain_mut(|(_, node)| node.turn());
+            let patience = self.nodes.iter_mut().filter_map(|(_, node)| node.patience()).min();
+            match self.poll.poll(&mut ready, patience) {
                 // A signal, or a machine that slept: there are no events.
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 polled => polled.unwrap(),
