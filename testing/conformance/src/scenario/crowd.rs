@@ -6,6 +6,7 @@ use p2pnet_driver::protocol::{
     CloseCause, Config, ConnId, Duration, Event, Limits, Output, PeerNetwork, Seed,
 };
 use p2pnet_driver::{Node, NodeCrypto, clock::Clock};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::thread;
@@ -13,12 +14,25 @@ use std::thread;
 /// How many channels the scenario opens. The long runs set more, up to what descriptors allow.
 pub const CHANNELS: &str = "P2PNET_CONFORMANCE_CHANNELS";
 const CHANNELS_BRIEF: usize = 250;
+/// Descriptors beside those of channels.
+const DESCRIPTORS_ASIDE: u64 = 200;
 
 /// Held by the node for a channel, sockets apart.
 const BYTES_EACH_MAX: isize = 3 << 10;
 
 fn channels() -> usize {
     std::env::var(CHANNELS).map_or(CHANNELS_BRIEF, |count| count.parse().unwrap())
+}
+
+/// Lets this process have a descriptor for each channel.
+fn make_room() {
+    let needed = channels() as u64 + DESCRIPTORS_ASIDE;
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_some_and(|current| current < needed) {
+        let raised = Rlimit { current: Some(needed), ..limit };
+        let done = setrlimit(Resource::Nofile, raised);
+        assert!(done.is_ok(), "this needs {needed} descriptors a process: raise `ulimit -Hn`");
+    }
 }
 
 fn hub() -> Config {
@@ -128,6 +142,7 @@ pub fn idle_channels_cost_little_memory_and_no_time(on: On, test: &str) {
     in_two_processes(
         test,
         |other| {
+            make_room();
             let (hub, events) = on.here(hub());
             drop(events);
             let open = |count: usize| {
@@ -164,6 +179,7 @@ pub fn idle_channels_cost_little_memory_and_no_time(on: On, test: &str) {
             assert!(share < 0.02, "{share}");
         },
         || {
+            make_room();
             say("ready");
             guests();
         },
