@@ -202,8 +202,8 @@ impl<R: Runtime> Sockets for Awaited<R> {
         R::try_write(stream, from)
     }
 
-    fn stream_ref(stream: &Self::Stream) -> SockRef<'_> {
-        R::stream_ref(stream)
+    fn stream_ref(stream: &Self::Stream) -> Option<SockRef<'_>> {
+        Some(R::stream_ref(stream))
     }
 
     fn try_receive_from(&self, id: SocketId, into: &mut [u8]) -> io::Result<(usize, SocketAddr)> {

@@ -1,9 +1,10 @@
 //! What the [turns](crate::turns) of a node ask of whoever watches its sockets.
 
+use crate::listen;
 use p2pnet_protocol::{ConnId, ListenerId};
 use socket2::SockRef;
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 
 /// A datagram socket of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -53,6 +54,38 @@ pub trait Sockets {
     /// # Errors
     /// If it can't be watched.
     fn adopt(&mut self, stream: TcpStream) -> io::Result<Self::Stream>;
+    /// Begins to dial: the stream is writable once that is [decided](Self::decided).
+    ///
+    /// # Errors
+    /// If it fails at once.
+    fn dial(&mut self, to: SocketAddr) -> io::Result<Self::Stream> {
+        listen::dial(to).and_then(|stream| self.adopt(stream))
+    }
+    /// What came of a dial: where the stream is on this side. `None`: it is still under way.
+    ///
+    /// # Errors
+    /// Why it failed.
+    fn decided(stream: &Self::Stream) -> io::Result<Option<SocketAddr>> {
+        let socket = Self::stream_ref(stream).ok_or(io::ErrorKind::Unsupported)?;
+        if let Some(error) = socket.take_error()? {
+            return Err(error);
+        }
+        match socket.peer_addr() {
+            // Woken though nothing is decided.
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => return Ok(None),
+            connected => connected?,
+        };
+        let here = socket.local_addr()?.as_socket();
+        Ok(Some(here.unwrap_or_else(|| ([0, 0, 0, 0], 0).into())))
+    }
+    /// Tells the other side that no more will be written. Reading goes on.
+    ///
+    /// # Errors
+    /// If the stream is broken.
+    fn end_writing(stream: &Self::Stream) -> io::Result<()> {
+        let socket = Self::stream_ref(stream).ok_or(io::ErrorKind::Unsupported)?;
+        socket.shutdown(Shutdown::Write)
+    }
     /// Closes a stream. `awaited` says whether a readiness is still asked for: it need not come any more.
     fn release(&mut self, conn: ConnId, stream: Self::Stream, awaited: bool);
 
@@ -81,8 +114,9 @@ pub trait Sockets {
     /// # Errors
     /// [`io::ErrorKind::WouldBlock`] if nothing does, or the stream's error.
     fn try_write(stream: &Self::Stream, from: &[u8]) -> io::Result<usize>;
-    /// The socket underneath.
-    fn stream_ref(stream: &Self::Stream) -> SockRef<'_>;
+    /// The socket underneath, where the operating system has one. Without, [`dial`](Self::dial),
+    /// [`decided`](Self::decided) and [`end_writing`](Self::end_writing) are the implementor's.
+    fn stream_ref(stream: &Self::Stream) -> Option<SockRef<'_>>;
     /// Takes a datagram.
     ///
     /// # Errors

@@ -190,8 +190,8 @@ impl Sockets for Watched {
         runtime::send(&SockRef::from(stream), from)
     }
 
-    fn stream_ref(stream: &TcpStream) -> SockRef<'_> {
-        SockRef::from(stream)
+    fn stream_ref(stream: &TcpStream) -> Option<SockRef<'_>> {
+        Some(SockRef::from(stream))
     }
 
     fn try_receive_from(&self, id: SocketId, into: &mut [u8]) -> io::Result<(usize, SocketAddr)> {

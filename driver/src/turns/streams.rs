@@ -2,13 +2,12 @@
 
 use super::{ACCEPT_PAUSE, Turns};
 use crate::handle::Attachment;
-use crate::listen;
 use crate::sockets::Sockets;
 use bytes::{Buf as _, Bytes};
 use p2pnet_protocol::net::canonical;
 use p2pnet_protocol::{CloseCause, ConnId, ListenerId, PeerId};
 use std::io;
-use std::net::{Shutdown, SocketAddr};
+use std::net::SocketAddr;
 
 /// Bytes taken from the core for one write at most.
 const WRITE_BYTES: usize = 128 << 10;
@@ -109,7 +108,7 @@ fn cause(error: &io::Error) -> CloseCause {
 
 impl<S: Sockets> Turns<S> {
     pub(super) fn dial(&mut self, conn: ConnId, to: SocketAddr) {
-        match listen::dial(to).and_then(|stream| self.sockets.adopt(stream)) {
+        match self.sockets.dial(to) {
             Ok(stream) => {
                 self.insert(conn, stream, Phase::Dialing, Writing::Waiting);
                 self.await_write(conn);
@@ -132,7 +131,9 @@ impl<S: Sockets> Turns<S> {
         let Some(state) = self.conns.get_mut(&conn) else { return };
         state.phase = Phase::Open;
         state.writing = Writing::Idle;
-        if let Err(error) = S::stream_ref(&state.stream).set_tcp_nodelay(true) {
+        if let Some(socket) = S::stream_ref(&state.stream)
+            && let Err(error) = socket.set_tcp_nodelay(true)
+        {
             // Not every stream that an application hands in is TCP.
             tracing::trace!(target: "p2pnet::driver", %conn, %error, "no TCP_NODELAY");
         }
@@ -219,20 +220,9 @@ impl<S: Sockets> Turns<S> {
 
     fn on_dialed(&mut self, conn: ConnId) {
         let Some(state) = self.conns.get(&conn) else { return };
-        let socket = S::stream_ref(&state.stream);
-        let decided = match socket.take_error() {
-            Ok(Some(error)) | Err(error) => Err(error),
-            Ok(None) => match socket.peer_addr() {
-                // Woken though nothing is decided.
-                Err(error) if error.kind() == io::ErrorKind::NotConnected => {
-                    return self.await_write(conn);
-                }
-                connected => connected.and_then(|_| socket.local_addr()),
-            },
-        };
-        match decided {
-            Ok(local) => {
-                let local = local.as_socket().unwrap_or_else(|| ([0, 0, 0, 0], 0).into());
+        match S::decided(&state.stream) {
+            Ok(None) => self.await_write(conn),
+            Ok(Some(local)) => {
                 self.net.handle_connected(self.now, conn, canonical(local));
                 self.open(conn);
             }
@@ -418,7 +408,7 @@ impl<S: Sockets> Turns<S> {
         }
         state.phase = Phase::Draining;
         let ended = state.reading == Reading::Ended;
-        match S::stream_ref(&state.stream).shutdown(Shutdown::Write) {
+        match S::end_writing(&state.stream) {
             Ok(()) if !ended => {}
             Ok(()) => self.end(conn, CloseCause::Finished),
             Err(error) => self.end(conn, cause(&error)),

@@ -24,6 +24,14 @@ macro_rules! networks {
     };
 }
 
+/// Makes a test of each scenario that needs no socket of the operating system's, on a network that has none.
+#[macro_export]
+macro_rules! apart {
+    ($spawn:expr) => {
+        $crate::scenarios!([$crate::On::alone($spawn)] apart flow);
+    };
+}
+
 /// The scenarios of each theme.
 #[macro_export]
 #[doc(hidden)]
@@ -48,6 +56,62 @@ macro_rules! scenarios {
         a_full_way_in_both_directions_is_no_deadlock
         a_reader_that_stops_and_goes_on_gets_everything
     ); };
+    (@apart $on:tt) => {
+        $crate::tests!($on talk
+            two_nodes_talk_both_ways_in_order
+            bulk_flows_beyond_every_queue
+            a_burst_is_not_left_lying
+            what_is_sent_to_all_reaches_all
+            along_a_line_everybody_hears_once
+            many_threads_send_at_once
+            an_empty_message_arrives
+            many_channels_talk_at_once
+        );
+        $crate::tests!($on ends
+            a_graceful_close_loses_nothing
+            what_a_lost_peer_never_got_is_counted
+            dropping_the_last_handle_ends_the_node
+            a_peer_that_is_blocked_is_cut_off
+            a_shutdown_is_told_to_the_peer
+            both_may_part_at_once
+            who_parted_may_meet_again
+        );
+        $crate::tests!($on dials
+            a_refused_dial_is_told
+            another_identity_than_the_expected_is_turned_away
+            who_dials_itself_is_told
+            two_who_dial_each_other_keep_one_channel
+        );
+        $crate::tests!($on application
+            nobody_is_sent_to_who_is_not_there
+            lists_survive_a_restart
+            a_stopped_node_says_so
+            a_node_stops_before_it_has_begun
+            handlers_run_though_nobody_takes_events
+            what_the_gate_turns_away_is_refused_at_once
+            commands_in_bursts_are_answered_in_order
+            routines_of_the_application_run_in_time
+            incoming_peers_are_turned_off_and_on
+            who_waits_is_accepted_or_refused
+            events_that_nobody_takes_hold_up_nobody
+        );
+        $crate::tests!($on contract
+            time_that_goes_back_is_not_believed
+            many_inputs_may_precede_a_drain
+            while_outputs_wait_the_deadline_is_now
+            after_a_timeout_the_next_timer_is_later
+            connections_that_nobody_knows_are_no_matter
+            early_and_late_timeouts_are_harmless
+            after_its_end_a_connection_is_silent
+            no_call_keeps_the_node_long
+            the_same_identity_is_the_same_node
+            the_node_never_waits_for_its_application
+        );
+        $crate::tests!($on bounds
+            shutdown_is_quick
+            an_idle_node_sleeps
+        );
+    };
     (@ends $on:tt) => { $crate::tests!($on ends
         a_graceful_close_loses_nothing
         what_a_lost_peer_never_got_is_counted

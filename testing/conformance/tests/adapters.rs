@@ -2,6 +2,8 @@
 
 #[path = "adapters/host.rs"]
 mod host;
+#[path = "adapters/memory.rs"]
+mod memory;
 
 use p2pnet_conformance::heap;
 use p2pnet_driver::{Builder, Events, Handle, StartError};
@@ -45,6 +47,10 @@ mod mio_in_a_thread {
 
 mod mio_in_a_loop_of_its_host {
     p2pnet_conformance::suite!(super::host::spawn);
+}
+
+mod on_a_network_in_memory {
+    p2pnet_conformance::apart!(super::memory::spawn);
 }
 
 mod tokio_and_smol {
