@@ -5,6 +5,7 @@ use crate::runtime::Runtime;
 use crate::settings::PolicyPreset;
 use crate::simulate::{Replay, Simulate};
 use crate::task_args::{Data, Task};
+use crate::transfers::args::Store;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::path::PathBuf;
@@ -170,6 +171,8 @@ pub(crate) struct Up {
     #[arg(long, value_name = "PLACEMENT")]
     #[arg(value_parser = ["event-based", "queue-based", "queue-and-event-based"])]
     pub(crate) placement: Option<String>,
+    #[command(flatten)]
+    pub(crate) files: Store,
     /// Write the keys of every channel to this file, for `p2pnet inspect`: whoever reads it reads all
     /// that is said
     #[arg(long, value_name = "FILE")]

@@ -6,6 +6,7 @@
 //! | [`settings`] | everything that can be set, from a file, the environment and options |
 //! | [`up`], [`options`], [`signals`] | running a node; [`story`], [`present`] and [`report`] tell what happens |
 //! | [`files`], [`membership`] | the files that it is given |
+//! | [`store`] | where files that come from peers are kept |
 //! | [`control`] | how commands speak to the running node |
 //! | [`task`], [`task_args`], [`task_body`], [`data`] | tasks, and the data that members share |
 //! | [`commands`], [`authority`], [`doctor`], [`inspect`] | the other commands |
@@ -40,11 +41,13 @@ mod settings;
 mod signals;
 mod simulate;
 mod state_path;
+mod store;
 mod story;
 mod task;
 mod task_args;
 mod task_body;
 mod text;
+mod transfers;
 mod up;
 
 use args::{Cli, Command};

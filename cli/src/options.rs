@@ -87,6 +87,13 @@ fn options(up: &args::Up) -> Result<Vec<Assignment>, Failure> {
     option("accept_inbound", flag(up.no_inbound, "false"), "--no-inbound")?;
     option("lan.enabled", flag(up.no_lan, "false"), "--no-lan")?;
     option("placement", up.placement.clone(), "--placement")?;
+    let accept = up.files.accept.map(|accept| settings::show_name(&accept.acceptance()));
+    // A directory that is asked for is used, whatever image a file names.
+    option("files.image", flag(up.files.inbox.is_some(), ""), "--inbox")?;
+    option("files.inbox", path(&up.files.inbox, "--inbox")?, "--inbox")?;
+    option("files.image", path(&up.files.image, "--image")?, "--image")?;
+    option("files.image_size", up.files.image_size.clone(), "--image-size")?;
+    option("files.accept", accept, "--accept")?;
     option("key_log_file", path(&up.keylog, "--keylog")?, "--keylog")?;
     option("runtime", up.runtime.map(|runtime| settings::show_name(&runtime)), "--runtime")?;
     option("log.filter", level, "--log")?;

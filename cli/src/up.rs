@@ -10,7 +10,7 @@ use crate::out::note;
 use crate::report::Report;
 use crate::settings::Settings;
 use crate::story::{self, Line};
-use crate::{log, membership, options, signals, state_path};
+use crate::{log, membership, options, signals, state_path, store};
 use p2pnet_driver::state::StateError;
 use p2pnet_driver::{Builder, Events, Handle, StartError, interfaces};
 use rustix::process::{Resource, Rlimit};
@@ -193,7 +193,8 @@ fn warnings(handle: &Handle, lan: bool) -> Vec<String> {
 }
 
 fn start(settings: Settings, state: &Path) -> Result<(Handle, Events), Failure> {
-    let mut builder = Builder::new(settings.config).state_dir(state);
+    let builder = Builder::new(settings.config).state_dir(state);
+    let mut builder = store::open(builder, &settings.store, state)?;
     if let Some(ports) = &settings.listen_ports {
         builder = builder.listen_ports(ports.clone());
     }
@@ -222,21 +223,24 @@ fn not_started(error: &StartError) -> Failure {
     }
     match error {
         StartError::Config(_) => Failure::usage(error.to_string()),
-        StartError::AddressInUse(at) => Failure::failed(format!("{at} is in use by another program"))
-            .fix("choose another address or port with --listen, or port 0 for any that is free"),
+        StartError::AddressInUse(at) => {
+            Failure::failed(format!("{at} is in use by another program"))
+                .fix("choose another address or port with --listen, or port 0 for any that is free")
+        }
         StartError::Listen { .. } => Failure::failed(error.to_string())
             .fix("choose an address of this host with --listen; `p2pnet doctor` lists them"),
-        StartError::KeyLog { .. } => Failure::failed(error.to_string())
-            .fix("name another file with --keylog, or none"),
-        StartError::State(StateError::InUse(path)) => {
-            Failure::failed(format!("a node is running already on the state in {}", path.display()))
-                .fix("speak to it (`p2pnet peers`), stop it (`p2pnet stop`), or give this one a state of its own with --state DIR")
+        StartError::KeyLog { .. } => {
+            Failure::failed(error.to_string()).fix("name another file with --keylog, or none")
         }
+        StartError::State(StateError::InUse(path)) => store::state_in_use(path),
         StartError::State(StateError::ForeignOwner { .. } | StateError::Exposed { .. }) => {
-            Failure::failed(error.to_string()).fix("see whose it should be, or name another state with --state DIR")
+            Failure::failed(error.to_string())
+                .fix("see whose it should be, or name another state with --state DIR")
         }
-        StartError::State(StateError::Io { .. }) => Failure::failed(format!("can't use the state directory: {error}"))
-            .fix("see who may write there, or name another state with --state DIR"),
+        StartError::State(StateError::Io { .. }) => {
+            Failure::failed(format!("can't use the state directory: {error}"))
+                .fix("see who may write there, or name another state with --state DIR")
+        }
         other => Failure::failed(other.to_string()),
     }
 }

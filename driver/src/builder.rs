@@ -227,9 +227,10 @@ impl Builder {
             merge(&mut config.blocked, lists.blocked);
             merge(&mut config.allowed, lists.allowed);
             merge::<PeerId>(&mut config.membership.trusted, lists.trusted);
-            config.tasks.durable = true;
-            config.tasks.saved = state.kept(Keeps::Tasks)?.map(Into::into);
+            // Whatever an anonymous node remembered would link one run to another.
             if !config.is_anonymous() {
+                config.tasks.durable = true;
+                config.tasks.saved = state.kept(Keeps::Tasks)?.map(Into::into);
                 config.tasks.saved_data = state.kept(Keeps::Data)?.map(Into::into);
             }
         }
@@ -255,7 +256,8 @@ impl Builder {
         let outbox = Outbox::new(size(limits.send_queue_bytes_max / 4).min(LANE_BYTES_MAX));
         let shared = Arc::new(Shared::new(net.id(), listening, Vec::new(), outbox, files.clone()));
         let files = Files::new(files, Arc::downgrade(&shared));
-        let transfers = state.as_ref().map(StateDir::transfers).transpose()?.unwrap_or_default();
+        let remembered = state.as_ref().filter(|_| !anonymous);
+        let transfers = remembered.map(StateDir::transfers).transpose()?.unwrap_or_default();
         warnings.into_iter().for_each(|warning| shared.warn(warning));
         let owed_bytes_max = (limits.message_window_bytes / 4).min(64 << 10);
         let events =

@@ -209,8 +209,14 @@ fn peer_of(event: &Event) -> Option<PeerId> {
         | Event::TaskAnswered { peer, .. }
         | Event::IdentifierAssigned { peer, .. }
         | Event::DataChanged { from: Some(peer), .. }
+        | Event::FileOffered { peer, .. }
+        | Event::FileSent { peer, .. }
+        | Event::FileSourceDropped { peer, .. }
         | Event::PeerClosed { peer, .. } => Some(*peer),
-        Event::DialFailed { peer, .. } => *peer,
+        Event::DialFailed { peer, .. }
+        | Event::FileProgress { peer, .. }
+        | Event::FileFailed { peer, .. } => *peer,
+        Event::FileReceived { from, .. } => from.first().copied(),
         _ => None,
     }
 }

@@ -225,10 +225,16 @@ fn find(manager: &Manager, name: &str, local: bool) -> Result<Box<dyn OutgoingFi
             found => return found,
         }
     }
-    p2pnet_storage::open_path(path).map_err(|error| match error {
-        Error::BadName => FileError::NotAFile,
-        error => told(&error),
-    })
+    let not_a_file = |error| match error {
+        FileError::BadName => FileError::NotAFile,
+        error => error,
+    };
+    match manager.with(|manager| manager.open_path(path)) {
+        Err(FileError::NoFileManager) => {
+            p2pnet_storage::open_path(path).map_err(|error| not_a_file(told(&error)))
+        }
+        opened => opened.map_err(not_a_file),
+    }
 }
 
 fn read_out(world: &World, work: &Receiver<Work>) {

@@ -1,8 +1,10 @@
 //! [`Handle`]: the application's hold on a running node.
 
 mod files;
+mod records;
 mod tasks;
 
+pub use records::{FilePeer, FileRecord, StoredFile};
 pub use tasks::AskError;
 
 use crate::Node;
@@ -55,6 +57,7 @@ pub(crate) struct Shared {
     #[cfg_attr(not(feature = "files"), expect(dead_code, reason = "nobody asks it then"))]
     pub(crate) files: Manager,
     pub(crate) asking: tasks::Asking,
+    pub(crate) records: records::Records,
     /// `None` once the loop is gone.
     jobs: Mutex<Option<Vec<Job>>>,
 }
@@ -176,6 +179,7 @@ impl Shared {
             counts: Counts::default(),
             files,
             asking: tasks::Asking::default(),
+            records: records::Records::default(),
             jobs: Mutex::new(Some(Vec::new())),
         }
     }

@@ -37,7 +37,7 @@ mod wake;
 pub use builder::{Builder, Driver, StartError};
 pub use counters::Counters;
 pub use events::Events;
-pub use handle::{AskError, Handle, ListError, Sending};
+pub use handle::{AskError, FilePeer, FileRecord, Handle, ListError, Sending, StoredFile};
 pub use p2pnet_protocol as protocol;
 pub use p2pnet_protocol::handlers::Handlers;
 pub use p2pnet_protocol::{Config, ConnId, Event, Packet, PeerId};

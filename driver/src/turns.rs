@@ -87,6 +87,8 @@ pub struct Turns<S: Sockets> {
     called: Vec<Box<dyn Call>>,
     /// Why the lists could not be saved in this turn.
     not_saved: Option<StateError>,
+    /// The transfers are to be saved at the end of this turn, once for all that changed.
+    transfers_changed: bool,
     /// Channels, or the node, that end once what was sent for them is in the core.
     endings: Vec<Ending>,
     /// Once the core was told to shut down: when to stop in any case.
@@ -147,6 +149,7 @@ impl<S: Sockets> Turns<S> {
             wall: WallFeed::default(),
             called: Vec::new(),
             not_saved: None,
+            transfers_changed: false,
             endings: Vec::new(),
             stop_by: None,
             credits: Vec::new(),
@@ -195,6 +198,7 @@ impl<S: Sockets> Turns<S> {
         self.drain_outputs();
         self.write_streams();
         self.drain_outputs();
+        self.save_transfers();
         self.finish_calls();
         self.check_endings();
         !self.is_over()

@@ -65,6 +65,7 @@ pub(crate) static KEYS: &[&[Key]] = &[
     POLICIES,
     BOOTSTRAP,
     MEMBERSHIP,
+    FILES,
     TASKS,
     LAN,
     TIMING,
@@ -179,6 +180,15 @@ static MEMBERSHIP: &[Key] = keys! { false;
     "membership.trusted" => config.membership.trusted, "Peer ids that are trusted without further proof.";
     "membership.authority" => authority, "The public key of the network's authority, whose certificates are accepted: 64 hex digits, or\na file that holds them.";
     "membership.certificate_file" => certificate_file, "This node's own certificate, from `p2pnet authority issue`.";
+};
+
+static FILES: &[Key] = keys! { false;
+    "files.accept" => config.files.accept, "Which files are taken: \"ask\" lets offers wait for `p2pnet files accept`, \"trusted\" takes those of\ntrusted peers, \"never\" takes none.";
+    "files.share" => config.files.share, "Whether trusted peers get the files of the inbox or image that they ask for by name.";
+    "files.inbox" => store.inbox, "The directory that received files go to, made with mode 0700. Empty: inbox in the state directory.";
+    "files.image" => store.image, "The disk image (VHD with FAT32) that files are kept in instead of a directory; made if there is\nnone. Empty: none.";
+    "files.image_size" => store.image_size, "How large the disk of a new image is; only what is used takes room. Empty: 4GiB.";
+    "files.quota" => store.quota, "The most that all files of the inbox or image may take together, such as \"20GiB\". Empty: no bound.";
 };
 
 static TASKS: &[Key] = keys! { false;

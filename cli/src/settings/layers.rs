@@ -115,6 +115,8 @@ impl Layers {
             .bootstrap
             .policy()
             .map_err(|(key, conflict)| self.refuse(key, &conflict.to_string()))?;
+        crate::store::check_image_size(settings.store.image_size)
+            .map_err(|problem| self.refuse("files.image_size", &problem))?;
         settings.config.validate().map_err(|error| self.refuse(error.key, &error.problem))?;
         Ok(settings)
     }

@@ -16,11 +16,12 @@ pub(crate) use budget::LimitsPreset;
 pub(crate) use default_file::default_file;
 pub(crate) use layers::{Assignment, Layers};
 pub(crate) use read::{from_environment, from_file};
-pub(crate) use units::{has_scope, parse_duration, show_duration};
+pub(crate) use units::{has_scope, parse_duration, show_duration, show_size};
 pub(crate) use value::{parse_block_target, show_block_target, show_name};
 
 use crate::log::LogSettings;
 use crate::runtime::Runtime;
+use crate::store::StoreSettings;
 use p2pnet_protocol::trust::policy::{IncomingPeerTrustPolicy, TrustPolicies};
 use p2pnet_protocol::{Config, Duration};
 use serde::{Deserialize, Serialize};
@@ -50,6 +51,8 @@ pub(crate) struct Settings {
     pub(crate) certificate_file: Option<PathBuf>,
     /// The file that the keys of channels are written to.
     pub(crate) key_log_file: Option<PathBuf>,
+    /// Where files are kept.
+    pub(crate) store: StoreSettings,
     /// What the node runs on.
     pub(crate) runtime: Runtime,
     /// The limits that the single ones started from.
@@ -78,6 +81,7 @@ impl Default for Settings {
             authority: String::new(),
             certificate_file: None,
             key_log_file: None,
+            store: StoreSettings::default(),
             runtime: Runtime::default(),
             limits_preset: LimitsPreset::Default,
             memory_budget: None,

@@ -5,7 +5,9 @@ use crate::log::{Filter, LogConsole, LogFormat};
 use crate::runtime::Runtime;
 use p2pnet_protocol::task::NetworkTaskTrustConfiguration;
 use p2pnet_protocol::trust::policy::LocalIdentifierSetPolicy;
-use p2pnet_protocol::{BlockTarget, Duration, IncomingPeerPlacement, NetworkName, PeerId};
+use p2pnet_protocol::{
+    BlockTarget, Duration, FileAcceptance, IncomingPeerPlacement, NetworkName, PeerId,
+};
 use serde::de::value::{Error as SerdeError, StrDeserializer};
 use serde::{Serialize, de::DeserializeOwned};
 use std::fmt;
@@ -157,6 +159,7 @@ texts! {
     SocketAddr { units::parse_listen, |address| address.to_string() }
     Option<RangeInclusive<u16>> { |text| optional(text, units::parse_ports), |ports| ports.as_ref().map(units::show_ports).unwrap_or_default() }
     Filter { |text| text.parse(), |filter| filter.to_string() }
+    FileAcceptance { read_name, show_name }
     IncomingPeerPlacement { read_name, show_name }
     LocalIdentifierSetPolicy { read_name, show_name }
     LogConsole { read_name, show_name }

@@ -1,6 +1,6 @@
 //! Files by the handle.
 
-use super::Handle;
+use super::{FileRecord, Handle};
 use crate::reply::Reply;
 use p2pnet_protocol::{
     CommandError, FileConfig, FileDirection, FileId, PeerId, RequestId, TransferView,
@@ -48,6 +48,12 @@ impl Handle {
     /// Ends a transfer.
     pub fn cancel_file(&self, file: FileId, direction: FileDirection) -> Reply<(), CommandError> {
         self.try_call(move |net, now| net.cancel_file(now, &file, direction))
+    }
+
+    /// What became so far of a file that was offered or asked for, by the ticket of that; none while it is still being read
+    /// for its hashes or looked for, and once 256 later ones are over.
+    pub fn file_record(&self, ticket: RequestId) -> Option<FileRecord> {
+        self.shared().records.get(ticket)
     }
 
     /// The transfers under way, offers included.

@@ -8,7 +8,7 @@ impl<S: Sockets> Turns<S> {
     pub(super) fn keep(&mut self, request: RequestId, keeps: Keeps, bytes: &[u8]) {
         let answer = match &self.state {
             // What an anonymous node wrote would link one run to another.
-            Some(_) if self.anonymous && keeps == Keeps::Data => Answer::Saved,
+            Some(_) if self.anonymous => Answer::Saved,
             Some(state) => match state.keep(keeps, bytes) {
                 Ok(()) => Answer::Saved,
                 Err(error) => {

@@ -17,7 +17,11 @@ impl<S: Sockets> Turns<S> {
         self.net.restore_transfers(self.now, saved);
     }
 
+    /// Saves them if they changed in this turn. An anonymous node doesn't: that would link one run to another.
     pub(super) fn save_transfers(&mut self) {
+        if !std::mem::take(&mut self.transfers_changed) || self.anonymous {
+            return;
+        }
         let Some(state) = &self.state else { return };
         if let Err(error) = state.save_transfers(&self.net.saved_transfers()) {
             self.shared.warn(format!("the transfers were not saved: {error}"));

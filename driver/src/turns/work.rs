@@ -187,26 +187,21 @@ impl<S: Sockets> Turns<S> {
     }
 
     fn ask(&mut self, request: RequestId, what: Request) {
-        if let Request::Save { keeps, bytes } = &what {
-            return self.keep(request, *keeps, bytes);
-        }
-        let what = match what {
-            Request::File(wanted) => {
-                if self.files.ask(request, wanted).is_err() {
-                    self.net.handle_answer(self.now, request, Answer::Failed);
-                }
-                return;
-            }
-            what => what,
-        };
-        let shared = Arc::downgrade(&self.shared);
-        let ask = move || {
-            let answer = fetch::answer(&what);
-            if let Some(shared) = shared.upgrade() {
-                shared.leave(Job::Answer(request, answer));
+        let begun = match what {
+            Request::Save { keeps, bytes } => return self.keep(request, keeps, &bytes),
+            Request::File(wanted) => self.files.ask(request, wanted).is_ok(),
+            what => {
+                let shared = Arc::downgrade(&self.shared);
+                let ask = move || {
+                    let answer = fetch::answer(&what);
+                    if let Some(shared) = shared.upgrade() {
+                        shared.leave(Job::Answer(request, answer));
+                    }
+                };
+                std::thread::Builder::new().name("p2pnet-ask".into()).spawn(ask).is_ok()
             }
         };
-        if std::thread::Builder::new().name("p2pnet-ask".into()).spawn(ask).is_err() {
+        if !begun {
             self.net.handle_answer(self.now, request, Answer::Failed);
         }
     }
@@ -236,8 +231,22 @@ impl<S: Sockets> Turns<S> {
                 self.allow(peer, *trust);
             }
             Event::ListsChanged => self.save_lists(),
-            Event::TransfersChanged => return self.save_transfers(),
+            Event::TransfersChanged => {
+                self.transfers_changed = true;
+                return;
+            }
             Event::TaskAnswered { .. } => self.shared.asking.on_event(&event),
+            Event::FileOffered { .. }
+            | Event::FileOpened { .. }
+            | Event::FileNotOpened { .. }
+            | Event::FileProgress { .. }
+            | Event::FileReceived { .. }
+            | Event::FileSent { .. }
+            | Event::FileSourceDropped { .. }
+            | Event::FileFailed { .. } => {
+                tracing::debug!(target: "p2pnet::files", event = ?event);
+                self.shared.records.on_event(&event);
+            }
             Event::SendReady { peer } => {
                 // The outbox deals with it; the application waits on its own sends.
                 self.more |= self.shared.outbox.retry(peer);
