@@ -5,7 +5,7 @@ use crate::runtime::Runtime;
 use crate::settings::PolicyPreset;
 use crate::simulate::{Replay, Simulate};
 use crate::task_args::{Data, Task};
-use crate::transfers::args::Store;
+use crate::transfers::args::{Files, Get, Store};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::path::PathBuf;
@@ -45,8 +45,12 @@ pub(crate) enum Command {
     Up(Box<Up>),
     /// List the peers that the running node knows, with what was exchanged
     Peers(Node),
-    /// Send a message to one peer or to all
+    /// Send a message or a file to one peer or to all
     Send(Send),
+    /// Get a file by its name from peers that have it
+    Get(Get),
+    /// List the files that are offered and on their way; accept, refuse, cancel
+    Files(Files),
     /// Connect to an address
     Connect(Connect),
     /// End the channel to a peer
@@ -217,13 +221,19 @@ pub(crate) struct OnePeer {
 /// `send`.
 #[derive(Args, Debug)]
 #[command(group = clap::ArgGroup::new("receiver").required(true))]
+#[command(group = clap::ArgGroup::new("what").required(true))]
 #[command(after_help = "\
-Prints who took the message. Exit code 0 if at least one did, else 1.
+Prints who took it. Exit code 0 if at least one did, else 1.
+
+A file takes as long as it takes: its receivers may have to accept it first, and those that are
+away get it when they come. Ctrl-C cancels, and who has it keeps it; --detach lets the node go on
+by itself, after a restart too.
 
 Examples:
   p2pnet send --all \"hello\"
   p2pnet send --to 3fa94c01 \"just you\"
-  date | p2pnet send --all -")]
+  date | p2pnet send --all -
+  p2pnet send --file report.pdf --to 3fa94c01")]
 pub(crate) struct Send {
     /// One peer: its id, or its first 8 digits or more
     #[arg(long, value_name = "PEER", group = "receiver")]
@@ -232,7 +242,14 @@ pub(crate) struct Send {
     #[arg(long, group = "receiver")]
     pub(crate) all: bool,
     /// The message; - reads it from standard input
-    pub(crate) text: String,
+    #[arg(group = "what")]
+    pub(crate) text: Option<String>,
+    /// Send this file instead of a message
+    #[arg(long, value_name = "PATH", group = "what")]
+    pub(crate) file: Option<PathBuf>,
+    /// Return once the file is offered
+    #[arg(long, requires = "file")]
+    pub(crate) detach: bool,
     #[command(flatten)]
     pub(crate) node: Node,
 }

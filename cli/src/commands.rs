@@ -8,6 +8,7 @@ use crate::out::{note, out};
 use crate::settings::{parse_duration, show_block_target, show_duration};
 use crate::state_path;
 use crate::text::{clean, size, span, table};
+use crate::transfers;
 use p2pnet_driver::state::StateDir;
 use p2pnet_protocol::{CommandError, Direction, Duration, PeerId};
 use serde::Serialize;
@@ -165,7 +166,13 @@ fn tell_targets(node: &args::Node, request: &Request, before: &str) -> Result<us
 
 /// `send`.
 pub(crate) fn send(args: args::Send) -> Result<(), Failure> {
-    let text = if args.text == "-" { from_stdin()? } else { args.text };
+    if let Some(path) = &args.file {
+        return transfers::send(path, &args);
+    }
+    let text = match args.text {
+        Some(text) if text != "-" => text,
+        _ => from_stdin()?,
+    };
     let mut client = connect(&args.node)?;
     let Response::Sent(rows) = client.ask(&Request::Send { to: args.to, text })? else {
         return Err(client.unexpected());

@@ -24,6 +24,11 @@ impl Failure {
         Self { exit: 2, problem: problem.into(), fix: None }
     }
 
+    /// It was interrupted (exit code 130, as shells count a death by SIGINT).
+    pub(crate) fn interrupted(problem: impl Into<String>) -> Self {
+        Self { exit: 130, problem: problem.into(), fix: None }
+    }
+
     /// The same failure with what to do about it.
     pub(crate) fn fix(mut self, fix: impl Into<String>) -> Self {
         self.fix = Some(fix.into());

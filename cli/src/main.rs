@@ -9,6 +9,7 @@
 //! | [`store`] | where files that come from peers are kept |
 //! | [`control`] | how commands speak to the running node |
 //! | [`task`], [`task_args`], [`task_body`], [`data`] | tasks, and the data that members share |
+//! | [`transfers`] | files that come and go |
 //! | [`commands`], [`authority`], [`doctor`], [`inspect`] | the other commands |
 //! | [`simulate`] | a world of nodes in virtual time |
 //!
@@ -79,6 +80,8 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Up(args) => up::run(&args),
         Command::Peers(args) => commands::peers(&args),
         Command::Send(args) => commands::send(args),
+        Command::Get(args) => transfers::get(args),
+        Command::Files(args) => transfers::files(args),
         Command::Connect(args) => commands::connect_to(args),
         Command::Disconnect(args) => commands::disconnect(args),
         Command::Block(args) => commands::block(args),

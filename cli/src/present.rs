@@ -1,7 +1,10 @@
 //! The story for people: calm lines that say who was found, who is trusted, and what they said.
 
+mod files;
+
 use crate::story::Line;
 use crate::text::{Palette, clean, span};
+use files::FileLines;
 use p2pnet_protocol::{
     Direction, DiscoverySource, DiscoveryStatus, PacketKind, PeerId, Trust, TrustChange,
 };
@@ -22,13 +25,14 @@ pub(crate) struct Presenter {
     /// This host's addresses, as others may know it.
     reachable: Vec<IpAddr>,
     greeted: bool,
+    files: FileLines,
 }
 
 impl Presenter {
     /// A presenter that paints with `palette`, on a host with the addresses `reachable`.
     pub(crate) fn new(palette: Palette, reachable: Vec<IpAddr>) -> Self {
         let (told, failing) = (BTreeSet::new(), BTreeSet::new());
-        Self { palette, told, failing, reachable, greeted: false }
+        Self { palette, told, failing, reachable, greeted: false, files: FileLines::default() }
     }
 
     /// An address that stands for every one of this host is told with those that others can use.
@@ -127,6 +131,13 @@ impl Presenter {
             Line::TaskReceived { .. }
             | Line::TaskAnswered { .. }
             | Line::DataChanged { peer: None, .. } => return None,
+            Line::FileOffered { .. }
+            | Line::FileOpened { .. }
+            | Line::FileProgress { .. }
+            | Line::FileReceived { .. }
+            | Line::FileSent { .. }
+            | Line::FileSourceDropped { .. }
+            | Line::FileFailed { .. } => return self.files.show(line, self.palette),
             Line::Warning { text } => format!("{} {}", self.palette.bad("note:"), clean(text)),
             Line::Stopping => "stopping: saying goodbye (Ctrl-C again to leave at once)".into(),
             Line::Stopped => "stopped".into(),

@@ -39,6 +39,22 @@ pub(crate) fn stop_when_told(ask: Sender<End>) -> Result<(), Failure> {
     started.map(drop).map_err(failed)
 }
 
+/// A flag that Ctrl-C sets from now on; a second one, while it is set, ends the program.
+///
+/// # Errors
+/// The system doesn't let it be caught.
+pub(crate) fn interruption() -> Result<Arc<AtomicBool>, Failure> {
+    let failed = |error: io::Error| Failure::failed(format!("can't catch signals: {error}"));
+    let flag = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        // In this order: a first signal finds the flag unset.
+        signal_hook::flag::register_conditional_shutdown(signal, FORCED_EXIT, Arc::clone(&flag))
+            .map_err(failed)?;
+        signal_hook::flag::register(signal, Arc::clone(&flag)).map_err(failed)?;
+    }
+    Ok(flag)
+}
+
 /// Whether this process was started with SIGHUP ignored, as Linux tells in `/proc`.
 fn is_hangup_ignored() -> bool {
     std::fs::read_to_string("/proc/self/status").is_ok_and(|status| ignores_hangup(&status))

@@ -1,13 +1,18 @@
 //! What happens, as the program tells it: the events of the core in the words that both its forms share, and as JSON.
 
+mod files;
+
+use files::FileStory;
+pub(crate) use files::fault_words;
 use p2pnet_protocol::net::canonical;
 use p2pnet_protocol::task::{TaskBody, TaskKind};
 use p2pnet_protocol::{
-    DataPayloadFormat, Direction, DiscoverySource, DiscoveryStatus, Event, Packet, PacketKind,
-    PeerId, Received, TaskId, Trust, TrustChange,
+    DataPayloadFormat, Digest, Direction, DiscoverySource, DiscoveryStatus, Event, FileDirection,
+    FileId, Packet, PacketKind, PeerId, Received, TaskId, TransferView, Trust, TrustChange,
 };
 use serde::Serialize;
 use std::net::SocketAddr;
+use std::time::Instant;
 
 /// One line of the story. As JSON the variant is the key `event`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -132,6 +137,59 @@ pub(crate) enum Line {
         peer: PeerId,
         label: String,
     },
+    FileOffered {
+        id: FileId,
+        peer: PeerId,
+        name: String,
+        bytes: u64,
+    },
+    FileOpened {
+        id: FileId,
+        name: String,
+        bytes: u64,
+        direction: FileDirection,
+        peers: Vec<PeerId>,
+    },
+    FileProgress {
+        id: FileId,
+        name: String,
+        bytes: u64,
+        total: u64,
+        direction: FileDirection,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        peer: Option<PeerId>,
+    },
+    FileReceived {
+        id: FileId,
+        name: String,
+        bytes: u64,
+        sha256: Digest,
+        root: FileId,
+        path: String,
+        from: Vec<PeerId>,
+    },
+    FileSent {
+        id: FileId,
+        peer: PeerId,
+        name: String,
+        bytes: u64,
+    },
+    FileSourceDropped {
+        id: FileId,
+        peer: PeerId,
+        name: String,
+        reason: String,
+    },
+    FileFailed {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<FileId>,
+        name: String,
+        reason: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        direction: Option<FileDirection>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        peer: Option<PeerId>,
+    },
     Warning {
         text: String,
     },
@@ -144,8 +202,35 @@ fn show(address: SocketAddr) -> String {
     canonical(address).to_string()
 }
 
-/// The lines that an event is worth; `me` is this node.
-pub(crate) fn lines(event: Event, me: PeerId) -> Vec<Line> {
+/// What makes lines of events.
+pub(crate) struct Story {
+    me: PeerId,
+    files: FileStory,
+}
+
+impl Story {
+    /// The story of the node `me`.
+    pub(crate) fn new(me: PeerId) -> Self {
+        Self { me, files: FileStory::default() }
+    }
+
+    /// The lines that an event is worth, which is told at `now`. Files that are on their way since an earlier run are
+    /// found in `under_way`.
+    pub(crate) fn lines(
+        &mut self,
+        event: Event,
+        now: Instant,
+        under_way: impl FnOnce() -> Vec<TransferView>,
+    ) -> Vec<Line> {
+        match self.files.line(&event, now, under_way) {
+            Some(line) => vec![line],
+            None => lines(event, self.me),
+        }
+    }
+}
+
+/// The lines that an event about anything but files is worth; `me` is this node.
+fn lines(event: Event, me: PeerId) -> Vec<Line> {
     let line = match event {
         Event::Listening { at } => Line::Listening { addr: show(at), peer: me },
         Event::PeerDiscovered { peer, at, via } => {

@@ -9,7 +9,7 @@ use crate::failure::Failure;
 use crate::out::note;
 use crate::report::Report;
 use crate::settings::Settings;
-use crate::story::{self, Line};
+use crate::story::{Line, Story};
 use crate::{log, membership, options, signals, state_path, store};
 use p2pnet_driver::state::StateError;
 use p2pnet_driver::{Builder, Events, Handle, StartError, interfaces};
@@ -62,12 +62,13 @@ pub(crate) fn run(up: &args::Up) -> Result<(), Failure> {
     let mut warned = std::mem::take(&mut settings.warnings);
     let network = settings.config.network.clone();
     let lan = settings.config.lan.enabled;
+    let policy = settings.config.policies.incoming;
     let key_log = settings.key_log_file.clone();
     let request_bytes_max = request_bytes_max(settings.config.limits.packet_bytes_max);
     let (ask, wishes) = channel();
     signals::stop_when_told(ask.clone())?;
     let (handle, events) = start(settings, &state)?;
-    let service = NodeService::new(handle.clone(), ask.clone());
+    let service = NodeService::new(handle.clone(), policy, ask.clone());
     let server = Server::start(&state, request_bytes_max, service)?;
 
     if let Some(path) = key_log {
@@ -144,11 +145,13 @@ fn tell(
     report: SharedReport,
     ask: Sender<End>,
 ) -> Result<JoinHandle<io::Result<()>>, Failure> {
-    let me = handle.id();
+    let node = handle.clone();
     let tell = move || {
         let mut told = Ok(());
+        let mut story = Story::new(node.id());
         while let Some(event) = events.next_blocking() {
-            for line in story::lines(event, me) {
+            let under_way = || node.transfers().wait().unwrap_or_default();
+            for line in story.lines(event, Instant::now(), under_way) {
                 told = lock(&report).tell(&line);
                 if told.is_err() {
                     // Dropping the events lets the node go on to its end unheard.

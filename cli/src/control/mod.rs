@@ -2,6 +2,7 @@
 
 mod address;
 mod client;
+mod files;
 mod line;
 pub(crate) mod protocol;
 mod resolve;

@@ -1,13 +1,14 @@
 //! What commands and the node say to each other.
 
 use crate::failure::Failure;
+use p2pnet_driver::FileRecord;
 use p2pnet_protocol::discovery::LanStats;
 use p2pnet_protocol::net::canonical;
 use p2pnet_protocol::network::{PeerState, PeerView};
 use p2pnet_protocol::task::{DataEntry, TaskBody, TaskOutcome};
 use p2pnet_protocol::{
-    BlockTarget, Direction, Duration, NetworkName, PeerId, SendError, Stats, TaskId, TaskView,
-    Trust,
+    BlockTarget, Direction, Duration, NetworkName, PeerId, RequestId, SendError, Stats, TaskId,
+    TaskView, TransferView, Trust,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -78,6 +79,22 @@ pub(crate) enum Request {
     DataList,
     /// Compare the data area with a peer's.
     DataSync { peer: PeerId },
+    /// Offer the file at this absolute path; to everyone who may have it if nobody is named.
+    SendFile { path: String, to: Option<String> },
+    /// Get a file from peers by its name.
+    GetFile { name: String, from: Vec<String> },
+    /// What became so far of a file that was offered or asked for.
+    FileRecord { ticket: RequestId },
+    /// Transfers under way, and offers.
+    Files,
+    /// The files of the inbox or image.
+    StoredFiles,
+    /// Take an offered file; files are named by their whole id or a unique prefix of it.
+    AcceptFile { id: String },
+    /// Turn it down.
+    RefuseFile { id: String },
+    /// End its transfers, both ways.
+    CancelFile { id: String },
 }
 
 /// A change to a routine.
@@ -119,6 +136,14 @@ pub(crate) enum Response {
     Tasks(Vec<TaskView>),
     /// Entries of the data area.
     Entries(Vec<DataEntry>),
+    /// A file is being offered or looked for.
+    FileTicket(FileTicket),
+    /// What became of it so far, and who of its peers is not connected.
+    FileRecord { record: Option<Box<FileRecord>>, absent: Vec<PeerId> },
+    /// Transfers.
+    Transfers(Vec<TransferView>),
+    /// Files that are kept.
+    StoredFiles(Vec<StoredRow>),
     /// What the node counted.
     Stats(Box<StatsRow>),
     /// It did not succeed.
@@ -181,6 +206,26 @@ pub(crate) struct SentRow {
     pub(crate) peer: PeerId,
     /// Why it was not taken, if it wasn't.
     pub(crate) error: Option<SendError>,
+}
+
+/// A file that is being offered or looked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FileTicket {
+    pub(crate) ticket: RequestId,
+    /// To whom, or from whom.
+    pub(crate) peers: Vec<PeerId>,
+    /// Those of them that files don't pass to or from now.
+    pub(crate) absent: Vec<PeerId>,
+}
+
+/// A file of the inbox or image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StoredRow {
+    pub(crate) name: String,
+    pub(crate) bytes: u64,
+    /// Where it lies, if it is a file of the operating system's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) path: Option<String>,
 }
 
 /// One routine as `routine list` shows it.

@@ -1,5 +1,6 @@
 //! What the running node does for commands.
 
+use super::files;
 use super::protocol::{PeerRow, Request, Response, RoutineRow, RoutineWish, SentRow, StatsRow};
 use super::resolve;
 use super::server::Service;
@@ -8,6 +9,7 @@ use crate::failure::Failure;
 use crate::settings::{has_scope, parse_block_target};
 use crate::up::End;
 use p2pnet_driver::{Handle, ListError, Packet, Reply, Stopped};
+use p2pnet_protocol::trust::policy::IncomingPeerTrustPolicy;
 use p2pnet_protocol::{
     BlockTarget, CommandError, DisconnectReason, PeerId, PeerView, RoutineChange, SendError,
 };
@@ -17,6 +19,7 @@ use std::sync::mpsc::Sender;
 /// The running node, as commands reach it.
 pub(crate) struct NodeService {
     node: Handle,
+    policy: IncomingPeerTrustPolicy,
     /// Where the wish to stop goes.
     ask: Sender<End>,
 }
@@ -28,9 +31,17 @@ impl Service for NodeService {
 }
 
 impl NodeService {
-    /// Serves commands by `node`; the wish to stop is passed on to `ask`.
-    pub(crate) fn new(node: Handle, ask: Sender<End>) -> Self {
-        Self { node, ask }
+    /// Serves commands by `node`, which lets pass what `policy` says; the wish to stop is passed on to `ask`.
+    pub(crate) fn new(node: Handle, policy: IncomingPeerTrustPolicy, ask: Sender<End>) -> Self {
+        Self { node, policy, ask }
+    }
+
+    pub(super) fn node(&self) -> &Handle {
+        &self.node
+    }
+
+    pub(super) fn policy(&self) -> &IncomingPeerTrustPolicy {
+        &self.policy
     }
 
     fn answer(&self, request: Request) -> Result<Response, Failure> {
@@ -85,6 +96,14 @@ impl NodeService {
                 Ok(Response::Done)
             }
             Request::Resolve { peer } => Ok(Response::DoneTo(self.peer(&peer)?)),
+            Request::SendFile { .. }
+            | Request::GetFile { .. }
+            | Request::FileRecord { .. }
+            | Request::Files
+            | Request::StoredFiles
+            | Request::AcceptFile { .. }
+            | Request::RefuseFile { .. }
+            | Request::CancelFile { .. } => files::answer(self, request),
             request => tasks::answer(node, request),
         }
     }
@@ -104,7 +123,7 @@ impl NodeService {
     }
 
     /// The peer that `text` names among those that the node knows, trusts, blocks or allows.
-    fn peer(&self, text: &str) -> Result<PeerId, Failure> {
+    pub(super) fn peer(&self, text: &str) -> Result<PeerId, Failure> {
         let known = self.node.call(|net, _| {
             let peers = net.peers().into_iter().map(|view| view.peer);
             let listed = net.blocked().into_iter().chain(net.allowed());
@@ -246,6 +265,7 @@ impl From<Stopped> for Failure {
 impl From<CommandError> for Failure {
     fn from(error: CommandError) -> Self {
         let failure = match error {
+            CommandError::File(error) => return error.into(),
             CommandError::OutOfRange(_) => Self::usage(error.to_string()),
             _ => Self::failed(error.to_string()),
         };
