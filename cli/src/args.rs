@@ -248,7 +248,7 @@ pub(crate) struct Send {
     #[arg(long, value_name = "PATH", group = "what")]
     pub(crate) file: Option<PathBuf>,
     /// Return once the file is offered
-    #[arg(long, requires = "file")]
+    #[arg(long, conflicts_with = "text")]
     pub(crate) detach: bool,
     #[command(flatten)]
     pub(crate) node: Node,

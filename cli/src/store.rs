@@ -2,6 +2,7 @@
 
 use crate::failure::Failure;
 use crate::settings::show_size;
+use crate::up::{is_out_of_descriptors, out_of_descriptors};
 use p2pnet_driver::Builder;
 use p2pnet_driver::state::{StateDir, StateError};
 use p2pnet_driver::storage::{
@@ -103,7 +104,11 @@ fn not_opened(what: &str, option: &str, path: &Path, error: &Error, state: &Path
         return Failure::failed(format!("another node keeps its files in {shown}"))
             .fix(format!("name another place with {option}"));
     }
-    Failure::failed(format!("can't keep files in the {what} {shown}: {error}")).fix(format!(
+    let problem = format!("can't keep files in the {what} {shown}: {error}");
+    if matches!(error, Error::Io(error) if is_out_of_descriptors(error)) {
+        return out_of_descriptors(problem);
+    }
+    Failure::failed(problem).fix(format!(
         "see what is there and who may write to it, or name another place with {option}"
     ))
 }

@@ -221,8 +221,7 @@ fn not_started(error: &StartError) -> Failure {
         _ => None,
     };
     if reason.is_some_and(is_out_of_descriptors) {
-        return Failure::failed(error.to_string())
-            .fix("allow more open files (`ulimit -n 1024`), or end programs that hold many");
+        return out_of_descriptors(error.to_string());
     }
     match error {
         StartError::Config(_) => Failure::usage(error.to_string()),
@@ -248,8 +247,14 @@ fn not_started(error: &StartError) -> Failure {
     }
 }
 
+/// What is said where descriptors are lacking.
+pub(crate) fn out_of_descriptors(problem: String) -> Failure {
+    Failure::failed(problem)
+        .fix("allow more open files (`ulimit -n 1024`), or end programs that hold many")
+}
+
 /// Whether this process, or the host, has no more descriptors to give.
-fn is_out_of_descriptors(error: &io::Error) -> bool {
+pub(crate) fn is_out_of_descriptors(error: &io::Error) -> bool {
     use rustix::io::Errno;
     matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
 }

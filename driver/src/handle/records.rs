@@ -12,6 +12,25 @@ const RECORDS_MAX: usize = 256;
 
 /// What became so far of a file that the application [offered](super::Handle::offer_file) or
 /// [asked for](super::Handle::fetch_file).
+///
+/// ```
+/// use p2pnet_driver::protocol::RequestId;
+/// use p2pnet_driver::{FilePeer, FileRecord, Handle, StoredFile};
+///
+/// fn tell(node: &Handle, ticket: RequestId) {
+///     let Some(FileRecord { peers, stored, .. }) = node.file_record(ticket) else { return };
+///     for FilePeer { peer, outcome, .. } in peers {
+///         match outcome {
+///             None => println!("{peer} is getting it"),
+///             Some(Ok(())) => println!("{peer} has it"),
+///             Some(Err(why)) => println!("{peer} did not get it: {why}"),
+///         }
+///     }
+///     if let Some(StoredFile { place, .. }) = stored {
+///         println!("it is here: {place}");
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileRecord {
     /// Which way it goes.
