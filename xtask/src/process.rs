@@ -78,13 +78,16 @@ pub(crate) struct Finished {
     pub(crate) timed_out: bool,
 }
 
-/// Runs in silence, for at most so long.
+/// Runs in silence, for at most so long; then it is killed with everything that it started, which would hold its output
+/// open.
 ///
 /// # Errors
 /// If it can't be started.
 pub(crate) fn run_for(command: &mut Command, timeout: Duration) -> Result<Finished, String> {
     let shown = describe(command);
     let failed = |error: std::io::Error| format!("can't run `{shown}`: {error}");
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(command, 0);
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -101,7 +104,9 @@ pub(crate) fn run_for(command: &mut Command, timeout: Duration) -> Result<Finish
         }
         if Instant::now() > deadline {
             timed_out = true;
-            child.kill().map_err(failed)?;
+            kill_group(child.id());
+            // Where there are no groups, and where kill(1) is missing.
+            let _ = child.kill();
             break child.wait().map_err(failed)?;
         }
         std::thread::sleep(Duration::from_millis(10));
@@ -110,6 +115,12 @@ pub(crate) fn run_for(command: &mut Command, timeout: Duration) -> Result<Finish
         reader.and_then(|reader| reader.join().ok()).unwrap_or_default()
     };
     Ok(Finished { status, stdout: text(stdout), stderr: text(stderr), timed_out })
+}
+
+/// Kills a process that leads a group, and the group.
+fn kill_group(leader: u32) {
+    let group = format!("-{leader}");
+    let _ = Command::new("kill").args(["-KILL", "--", &group]).status();
 }
 
 fn read_to_end(mut stream: impl Read + Send + 'static) -> std::thread::JoinHandle<String> {
@@ -128,4 +139,20 @@ fn describe(command: &Command) -> String {
         shown += &argument.to_string_lossy();
     }
     shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_takes_too_long_goes_with_whatever_it_started() {
+        let started = Instant::now();
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "echo begun; sleep 60 & wait"]);
+        let done = run_for(&mut shell, Duration::from_millis(300)).unwrap();
+        assert!(done.timed_out && !done.status.success());
+        assert_eq!(done.stdout, "begun\n");
+        assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+    }
 }
