@@ -14,6 +14,9 @@ const QUICK_SPAN: Duration = Duration::from_millis(4600);
 const GROUP_BURSTS_PER_SECOND: u32 = 400;
 /// How many beacons a second a settled group sends on one link.
 const GROUP_PER_SECOND: u32 = 100;
+/// The first so many beats of a large group are half as long: who was missed in the quick phase, when all shout at once,
+/// is heard soon.
+const HALF_BEATS: u8 = 4;
 /// The shortest beat: what small groups use.
 const BEAT_MIN: Duration = Duration::from_secs(5);
 /// The longest beat.
@@ -26,6 +29,11 @@ const BEAT_JITTER_PERCENT: u32 = 20;
 /// The beat of a settled group of `crowd` hosts.
 pub(crate) fn beat(crowd: u32) -> Duration {
     share(crowd, GROUP_PER_SECOND).clamp(BEAT_MIN, BEAT_MAX)
+}
+
+/// The first beats.
+fn half_beat(crowd: u32) -> Duration {
+    beat(crowd).checked_div(2).unwrap_or_default().max(BEAT_MIN)
 }
 
 /// How long each of `crowd` hosts waits so that all together act `per_second` times a second.
@@ -52,11 +60,9 @@ pub(crate) enum Beat {
 #[derive(Debug)]
 enum Phase {
     /// `sent` bursts of the phase that started at `since` are out.
-    Quick {
-        since: Instant,
-        sent: usize,
-    },
-    Steady,
+    Quick { since: Instant, sent: usize },
+    /// With half beats left before the whole ones.
+    Steady { halves: u8 },
 }
 
 /// The times of a node's own beacons.
@@ -96,9 +102,14 @@ impl Cadence {
         if now < self.next {
             return None;
         }
-        let Phase::Quick { since, sent } = self.phase else {
-            self.next = now + rng.jitter(beat(crowd), BEAT_JITTER_PERCENT);
-            return Some(Beat::Turn);
+        let (since, sent) = match self.phase {
+            Phase::Quick { since, sent } => (since, sent),
+            Phase::Steady { halves } => {
+                let beat = if halves > 0 { half_beat(crowd) } else { beat(crowd) };
+                self.phase = Phase::Steady { halves: halves.saturating_sub(1) };
+                self.next = now + rng.jitter(beat, BEAT_JITTER_PERCENT);
+                return Some(Beat::Turn);
+            }
         };
         self.last_burst = Some(now);
         match quick_gap(sent, crowd).map(|gap| now + rng.jitter(gap, QUICK_JITTER_PERCENT)) {
@@ -108,9 +119,9 @@ impl Cadence {
             }
             _ => {
                 // Hosts that started together drift apart over a whole beat.
-                let beat = beat(crowd);
+                let beat = half_beat(crowd);
                 let least = beat.checked_div(4).unwrap_or_default();
-                self.phase = Phase::Steady;
+                self.phase = Phase::Steady { halves: HALF_BEATS.saturating_sub(1) };
                 self.next = now + least + within(beat.saturating_sub(least), rng);
             }
         }
@@ -177,9 +188,13 @@ mod tests {
         assert_eq!(beat(u32::MAX), BEAT_MAX);
         for crowd in [2, 1000] {
             let beats = beats(crowd, 1, Duration::from_secs(600));
-            let steady = beats.iter().filter(|beat| beat.1 == Beat::Turn).count() as u64;
-            let expected = 595 / beat(crowd).as_secs();
-            assert!(steady.abs_diff(expected) <= expected / 10 + 1, "{crowd}: {steady}");
+            let steady: Vec<u64> =
+                beats.iter().filter(|beat| beat.1 == Beat::Turn).map(|beat| beat.0).collect();
+            let halves = u64::from(HALF_BEATS).div_ceil(beat(crowd).as_secs() / 5);
+            let expected = 595 / beat(crowd).as_secs() + halves;
+            assert!(steady.len() as u64 >= expected - expected / 10 - 1, "{crowd}: {steady:?}");
+            assert!(steady.len() as u64 <= expected + expected / 10 + 1, "{crowd}: {steady:?}");
+            assert!(steady[3] <= 29_000, "four turns in half a minute: {steady:?}");
         }
     }
 

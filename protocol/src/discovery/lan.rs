@@ -361,6 +361,8 @@ impl Lan {
             None => {}
             Some(Beat::Burst) => {
                 let targets = self.links.targets().to_vec();
+                // Most of those that were not checked at first have been since.
+                self.strangers.next_beat();
                 self.send(&targets, crypto, key, out);
             }
             Some(Beat::Turn) => {

@@ -297,17 +297,18 @@ fn a_thousand_hosts_find_each_other_and_stay_quiet() {
     let missed = found.iter().filter(|found| **found == NEVER).count();
     assert!(missed * 10_000 <= found.len(), "{missed} of {} not found", found.len());
     let (bytes, datagrams) = link.loudest(5, 20);
-    assert!(bytes <= 50_000 && datagrams <= 200, "{bytes} bytes, {datagrams} datagrams a second");
+    assert!(bytes <= 50_000 && datagrams <= 300, "{bytes} bytes, {datagrams} datagrams a second");
     let start: u64 = link.bytes_per_second[..5].iter().sum();
     assert!(start <= 1_500_000, "{start} bytes in the first five seconds");
 
+    link.run_until(at(30_000));
     let newcomer = link.start(Duration::ZERO);
-    link.run_until(at(22_000));
+    link.run_until(at(32_000));
     let mut heard: Vec<u32> =
-        (0..HOSTS).map(|n| link.found(n, newcomer).saturating_sub(20_000)).collect();
+        (0..HOSTS).map(|n| link.found(n, newcomer).saturating_sub(30_000)).collect();
     heard.sort_unstable();
     assert!(percentile(&heard, 100) <= 1000, "by the last {} ms", percentile(&heard, 100));
-    let (bytes, datagrams) = link.loudest(20, 22);
+    let (bytes, datagrams) = link.loudest(28, 32);
     assert!(bytes <= 50_000 && datagrams <= 200, "{bytes} bytes, {datagrams} datagrams a second");
 }
 

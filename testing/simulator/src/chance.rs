@@ -1,6 +1,8 @@
 //! Chance and fingerprints.
 
 use p2pnet_protocol::{Rng, Seed};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
@@ -11,14 +13,33 @@ pub(crate) const fn mix(a: u64, b: u64) -> u64 {
     folded.wrapping_add(a.rotate_left(17)) ^ b.rotate_left(41)
 }
 
+/// A stream of chance. Each datagram draws from it for each host that may hear it, so it keeps numbers ahead, which
+/// [`Rng`] doesn't.
+#[derive(Debug)]
+pub(crate) struct Chance(ChaCha8Rng);
+
+impl Chance {
+    pub(crate) fn next_u64(&mut self) -> u64 {
+        self.0.next_u64()
+    }
+
+    /// A number below `bound`, or 0 if `bound` is 0.
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        ((u128::from(self.next_u64()) * u128::from(bound)) >> 64) as u64
+    }
+}
+
 /// Whether something happens that happens `ppm` times of a million.
-pub(crate) fn happens(rng: &mut Rng, ppm: u32) -> bool {
-    ppm > 0 && rng.below(1_000_000) < u64::from(ppm)
+pub(crate) fn happens(chance: &mut Chance, ppm: u32) -> bool {
+    ppm > 0 && chance.below(1_000_000) < u64::from(ppm)
 }
 
 /// The stream of chance for one purpose of a run.
-pub(crate) fn rng(seed: u64, purpose: &str) -> Rng {
-    Rng::new(Seed::from_u64(seed), purpose)
+pub(crate) fn rng(seed: u64, purpose: &str) -> Chance {
+    let mut rng = Rng::new(Seed::from_u64(seed), purpose);
+    let mut key = [0; 32];
+    key.chunks_mut(8).for_each(|word| word.copy_from_slice(&rng.next_u64().to_le_bytes()));
+    Chance(ChaCha8Rng::from_seed(key))
 }
 
 /// The fingerprint of a whole history: equal runs have equal ones.

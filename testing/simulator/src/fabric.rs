@@ -1,12 +1,12 @@
 //! The world without its nodes: hosts, links and what is under way on them.
 
-use crate::chance::{TraceHash, happens, mix, rng};
+use crate::chance::{Chance, TraceHash, happens, mix, rng};
 use crate::host::{Host, Lan, PORT, public_place};
 use crate::queue::{Carried, Datagram, HostId, Queue, What};
 use crate::report::Counts;
 use crate::scenario::Scenario;
 use crate::stream::{End, EndId, EndState, Stalled, Streams};
-use p2pnet_protocol::{ConnId, Duration, Instant, Rng, Transmit};
+use p2pnet_protocol::{ConnId, Duration, Instant, Transmit};
 use std::net::{IpAddr, SocketAddr};
 
 /// What may be on its way to one end of a stream, unread bytes included: a socket's buffers.
@@ -56,7 +56,7 @@ pub(crate) struct Fabric {
     pub(crate) hash: TraceHash,
     /// In the calm phase the loudest LAN is looked for.
     pub(crate) loudest_counts: bool,
-    chance: Rng,
+    chance: Chance,
     losses_due: u32,
 }
 

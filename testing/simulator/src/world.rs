@@ -1,5 +1,6 @@
 //! The world: it makes things happen in order, and hands nodes what happened and performs what they want done.
 
+use crate::chance::Chance;
 use crate::checks::Checks;
 use crate::fabric::{Fabric, gone};
 use crate::host::PORT;
@@ -12,7 +13,7 @@ use crate::stream::{EndId, EndState};
 use crate::trace::TraceFile;
 use p2pnet_protocol::{
     Answer, CloseCause, Command, ConnId, Deadline, Duration, Input, Instant, ListenerId, Output,
-    PeerId, Rng, UnixTime,
+    PeerId, UnixTime,
 };
 use std::collections::BTreeMap;
 use std::net::{Ipv6Addr, SocketAddr};
@@ -29,9 +30,9 @@ pub(crate) struct World<P: Provider> {
     pub(crate) ids: BTreeMap<PeerId, HostId>,
     pub(crate) checks: Checks,
     /// What applications do.
-    pub(crate) will: Rng,
+    pub(crate) will: Chance,
     /// How streams are cut.
-    cuts: Rng,
+    cuts: Chance,
     pub(crate) phase: Phase,
     pub(crate) trace: Option<TraceFile>,
 }
