@@ -18,6 +18,8 @@ Then, in a second terminal:
   p2pnet peers                    who is there
   p2pnet send --all \"hello\"       say something to everyone
   p2pnet send --to 3fa94c01 hi    or to one, by the first 8 digits of its id
+  p2pnet send --to 3fa94c01 --file report.pdf
+                                  or give a file to a peer that you trust
   p2pnet stop                     end the node
 
 Members of a group trust each other when they share a secret:

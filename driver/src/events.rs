@@ -163,7 +163,12 @@ impl State {
             return false;
         }
         let peer = self.by_peer.entry(peer_of(event)).or_default();
-        if *peer >= EVENTS_PER_PEER_MAX {
+        // Progress leaves room for what comes of it.
+        let most = match event {
+            Event::FileProgress { .. } => EVENTS_PER_PEER_MAX / 2,
+            _ => EVENTS_PER_PEER_MAX,
+        };
+        if *peer >= most {
             return false;
         }
         *peer += 1;
@@ -329,7 +334,11 @@ impl Drop for Events {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use p2pnet_protocol::{CloseReason, Direction, DisconnectReason, PacketKind, Received, Trust};
+    use p2pnet_protocol::distribution::SourceFault;
+    use p2pnet_protocol::{
+        CloseReason, Digest, Direction, DisconnectReason, FileDirection, FileError, FileId,
+        FileInfo, PacketKind, Received, Trust,
+    };
 
     const PEER: PeerId = PeerId([3; 32]);
 
@@ -373,6 +382,47 @@ mod tests {
         assert_eq!(counts.read().events_missed, 2000 - all.len() as u64);
         queue.push(connected(5000), &counts);
         assert_eq!(events.try_next(), Some(connected(5000)), "taking makes room");
+    }
+
+    fn file() -> FileInfo {
+        FileInfo { id: FileId([7; 32]), name: "f".into(), bytes: 9, sha256: Digest([8; 32]) }
+    }
+
+    fn progress(peer: Option<PeerId>) -> Event {
+        let (direction, file) = (FileDirection::Outgoing, file().id);
+        Event::FileProgress { file, direction, peer, done_bytes: 1, total_bytes: 9 }
+    }
+
+    #[test]
+    fn what_comes_of_a_file_is_told_however_much_else_waits() {
+        let (queue, mut events, counts) = queue();
+        for _ in 0..1000 {
+            queue.push(progress(Some(PEER)), &counts);
+            queue.push(progress(None), &counts);
+            queue.push(Event::ListsChanged, &counts);
+        }
+        let (direction, error) = (FileDirection::Outgoing, FileError::Changed);
+        let results = [
+            Event::FileOffered { peer: PEER, file: file() },
+            Event::FileSent { file: file(), peer: PEER },
+            Event::FileFailed { file: file(), direction, peer: Some(PEER), error },
+            Event::FileSourceDropped {
+                file: file().id,
+                peer: PEER,
+                fault: SourceFault::WrongBytes,
+            },
+            Event::FileReceived {
+                file: file(),
+                name: "f".into(),
+                place: "/f".into(),
+                sha256: Digest([8; 32]),
+                from: vec![PEER],
+            },
+        ];
+        results.iter().for_each(|event| queue.push(event.clone(), &counts));
+        let all: Vec<Event> = std::iter::from_fn(|| events.try_next()).collect();
+        assert!(results.iter().all(|result| all.contains(result)));
+        assert!(all.len() <= 2 * EVENTS_PER_PEER_MAX as usize, "{}", all.len());
     }
 
     fn received(peer: u8, packets: usize) -> Event {

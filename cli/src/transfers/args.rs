@@ -70,7 +70,7 @@ pub(crate) struct Get {
 
 /// `files`.
 #[derive(Args, Debug)]
-#[command(args_conflicts_with_subcommands = true, flatten_help = true)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Files {
     /// What to do
     #[command(subcommand)]

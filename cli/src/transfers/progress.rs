@@ -13,6 +13,8 @@ const GOING: &str =
     "{msg} [{bar:24}] {binary_bytes}/{binary_total_bytes}, {binary_bytes_per_sec}, {eta} left";
 /// After so long without a byte, a person who sees no bar is told what is waited for.
 const SILENCE_MAX: Duration = Duration::from_secs(1);
+/// Characters of a name that are shown, so that the bar has room beside it.
+const NAME_CHARS_MAX: usize = 32;
 
 /// The progress of one transfer.
 pub(super) struct Bar {
@@ -35,7 +37,11 @@ impl Bar {
         let bar = ProgressBar::with_draw_target(None, target);
         bar.set_style(style(WAITING));
         let silent = json || terminal;
-        Self { bar, name: clean(name), begun: Instant::now(), going: false, silent }
+        let mut shown: String = clean(name).chars().take(NAME_CHARS_MAX).collect();
+        if shown.len() < clean(name).len() {
+            shown.push_str("...");
+        }
+        Self { bar, name: shown, begun: Instant::now(), going: false, silent }
     }
 
     /// The file is still being read for its hashes, or looked for.
@@ -54,14 +60,17 @@ impl Bar {
             return self.wait_for(self.waiting(record, absent));
         }
         if !std::mem::replace(&mut self.going, true) {
-            self.bar.set_style(style(GOING));
             // What was there before doesn't count for the rate.
             self.bar.set_length(total);
             self.bar.set_position(done);
             self.bar.reset_eta();
+            self.bar.set_message(self.name.clone());
+            self.bar.set_style(style(GOING));
         }
-        self.bar.set_message(self.name.clone());
-        self.bar.set_length(total);
+        // Who refused it is no part of the whole any more.
+        if self.bar.length() != Some(total) {
+            self.bar.set_length(total);
+        }
         self.bar.set_position(done);
     }
 

@@ -54,17 +54,19 @@ pub fn files_go_both_ways(on: On, _: &str) {
     let bytes = content(5_000_001);
     let path = here.path().join("five million");
     std::fs::write(&path, &bytes).unwrap();
-    a.offer_file(path.to_str().unwrap(), vec![b.id()]).soon().unwrap();
+    let ticket = a.offer_file(path.to_str().unwrap(), vec![b.id()]).soon().unwrap();
     let place = received(&mut b_events);
     assert!(std::fs::read(place).unwrap() == bytes, "what came is what went");
     until(&mut a_events, |event| matches!(event, Event::FileSent { .. }).then_some(()));
+    let record = a.file_record(ticket).unwrap();
+    assert!(record.is_over());
+    assert_eq!((record.peers[0].peer, record.peers[0].outcome), (b.id(), Some(Ok(()))));
     let other = content(300_000);
     std::fs::write(there.path().join("other"), &other).unwrap();
-    a.fetch_file("other", vec![b.id()]).soon().unwrap();
-    assert!(
-        std::fs::read(received(&mut a_events)).unwrap() == other,
-        "what came is what was asked for"
-    );
+    let ticket = a.fetch_file("other", vec![b.id()]).soon().unwrap();
+    let place = received(&mut a_events);
+    assert!(std::fs::read(&place).unwrap() == other, "what came is what was asked for");
+    assert_eq!(a.file_record(ticket).and_then(|record| record.stored).unwrap().place, place);
     assert_eq!(a.transfers().soon().unwrap(), []);
     let names: Vec<String> = a.stored_files().unwrap().into_iter().map(|file| file.name).collect();
     assert_eq!(names, ["five million", "other"]);
