@@ -16,6 +16,7 @@ mod soon;
 mod suite;
 
 pub use nodes::{
-    On, Spawn, at, connected, descriptors, numbered, quiet, received, take_numbered, threads, until,
+    On, Spawn, at, connected, descriptors, numbered, processor_time, quiet, received,
+    take_numbered, threads, until,
 };
 pub use soon::{Soon, eventually};

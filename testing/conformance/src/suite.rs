@@ -110,6 +110,7 @@ macro_rules! scenarios {
         $crate::tests!($on bounds
             shutdown_is_quick
             an_idle_node_sleeps
+            frequent_timers_cost_little_time
         );
     };
     (@ends $on:tt) => { $crate::tests!($on ends
@@ -144,6 +145,7 @@ macro_rules! scenarios {
         over_the_cap_strangers_are_let_go_at_once
         a_stranger_that_resets_is_forgotten
         half_a_handshake_is_let_go
+        an_end_that_comes_with_the_last_byte_is_noticed
         strangers_that_come_and_go_leave_nothing_open
     ); };
     (@application $on:tt) => { $crate::tests!($on application
@@ -190,6 +192,7 @@ macro_rules! scenarios {
     (@bounds $on:tt) => { $crate::tests!($on bounds
         shutdown_is_quick
         an_idle_node_sleeps
+        frequent_timers_cost_little_time
         a_hundred_nodes_leave_nothing_behind
         without_descriptors_accepting_is_put_off_and_goes_on
         without_descriptors_a_dial_says_so

@@ -2,8 +2,8 @@
 
 use crate::alone::in_a_process;
 use crate::{
-    On, Soon as _, at, connected, descriptors, eventually, heap, numbered, quiet, take_numbered,
-    threads, until,
+    On, Soon as _, at, connected, descriptors, eventually, heap, numbered, processor_time, quiet,
+    take_numbered, threads, until,
 };
 use p2pnet_driver::protocol::{CloseCause, DialError, Duration, Event, ListenerId, Seed};
 use p2pnet_driver::{Config, Handle, Node, clock::Clock};
@@ -38,6 +38,20 @@ pub fn an_idle_node_sleeps(on: On, test: &str) {
         thread::sleep(Duration::from_secs(2));
         let turns = [a.counters().turns - before[0], b.counters().turns - before[1]];
         assert!(turns.iter().all(|turns| *turns < 20), "{turns:?} turns in two idle seconds");
+    });
+}
+
+/// Whoever waits for a timer waits all the time that is left, and doesn't ask again and again whether it is due.
+pub fn frequent_timers_cost_little_time(on: On, test: &str) {
+    in_a_process(test, || {
+        let mut brisk = quiet();
+        brisk.timing.keep_alive = Duration::from_millis(50);
+        let _pair = on.pair(brisk.clone(), brisk);
+        thread::sleep(Duration::from_millis(300));
+        let (used, watched) = (processor_time(), Duration::from_secs(2));
+        thread::sleep(watched);
+        let share = (processor_time() - used).as_secs_f64() / watched.as_secs_f64();
+        assert!(share < 0.2, "{share} of a processor for two pings each 50 ms");
     });
 }
 

@@ -1,7 +1,7 @@
 //! Very many channels that say nothing: what each costs a node.
 
 use crate::alone::{answer, in_two_processes, say};
-use crate::{On, Soon as _, at, eventually, heap, quiet};
+use crate::{On, Soon as _, at, eventually, heap, processor_time, quiet};
 use p2pnet_driver::protocol::{
     CloseCause, Config, ConnId, Duration, Event, Limits, Output, PeerNetwork, Seed,
 };
@@ -122,12 +122,6 @@ fn guests() {
         }
         all.len().to_string()
     });
-}
-
-/// Processor time that this process has used.
-fn processor_time() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    Duration::new(time.tv_sec.try_into().unwrap(), time.tv_nsec.try_into().unwrap())
 }
 
 /// Resident bytes of this process.

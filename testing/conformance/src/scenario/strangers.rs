@@ -107,17 +107,45 @@ pub fn a_stranger_that_resets_is_forgotten(on: On, test: &str) {
     });
 }
 
+/// How a handshake begins: the magic, and a message of 64 bytes.
+fn opening() -> Vec<u8> {
+    [&b"P2P\x01\x00\x40"[..], &[7; 64][..]].concat()
+}
+
 /// A stream that ends before the handshake does.
 pub fn half_a_handshake_is_let_go(on: On, _: &str) {
-    let (hub, _events) = on.here(quiet());
-    for bytes in [0, 1, 40] {
+    let mut patient = quiet();
+    patient.timing.handshake_timeout = Duration::from_secs(60);
+    let (hub, _events) = on.here(patient);
+    for bytes in [0, 1, 5, 40] {
         let mut stranger = TcpStream::connect(at(&hub)).unwrap();
-        stranger.write_all(&vec![0; bytes]).unwrap();
+        stranger.write_all(&opening()[..bytes]).unwrap();
         stranger.shutdown(std::net::Shutdown::Write).unwrap();
         let started = Instant::now();
         is_let_go(&mut stranger);
         assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
     }
+}
+
+/// The last byte and the end of a stream come while the loop is busy: it hears of both at once, by one edge.
+pub fn an_end_that_comes_with_the_last_byte_is_noticed(on: On, _: &str) {
+    let mut patient = quiet();
+    patient.timing.handshake_timeout = Duration::from_secs(60);
+    let (hub, _events) = on.here(patient);
+    let mut stranger = TcpStream::connect(at(&hub)).unwrap();
+    eventually("it is accepted", || (hub.counters().accepted >= 1).then_some(()));
+    let (begin, begun) = std::sync::mpsc::channel();
+    let busy = hub.call(move |_, _| {
+        begin.send(()).unwrap();
+        std::thread::sleep(Duration::from_millis(200));
+    });
+    begun.recv().unwrap();
+    stranger.write_all(&opening()[..1]).unwrap();
+    stranger.shutdown(std::net::Shutdown::Write).unwrap();
+    busy.soon().unwrap();
+    let started = Instant::now();
+    is_let_go(&mut stranger);
+    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
 }
 
 /// Peers and strangers by the hundred, and no descriptor is left.
