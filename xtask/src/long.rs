@@ -55,6 +55,13 @@ const PARTS: &[Part] = &[
         page: None,
     },
     Part {
+        name: "files",
+        what: "4 GiB between two nodes: over loopback, over a long and lossy way, with 20 kills",
+        program: &["-p", "p2pnet-lab", "--", "files"],
+        result: last_line,
+        page: None,
+    },
+    Part {
         name: "attacks",
         what: "every attack script in full (see docs/attacks.md)",
         program: &["-p", "p2pnet-attacks", "--", "run"],

@@ -24,6 +24,7 @@
 //! | [`shell`] | running `ip`, `nft` and friends, with errors that say what was run |
 //! | [`netns`] | one namespace, deleted when dropped; leftovers of dead processes are swept |
 //! | [`lan`] | bridges, hosts, addresses, and what can go wrong with a wire |
+//! | [`far`] | a long way between two hosts, with delay and loss |
 //! | [`capture`] | what really left an interface, by dumpcap and tshark |
 //! | [`events`] | the program's JSON lines with the moment each was read |
 //! | [`node`] | the program itself: start, command, kill, count descriptors |
@@ -33,6 +34,7 @@
 
 pub mod capture;
 pub mod events;
+pub mod far;
 pub mod lan;
 pub mod netns;
 pub mod node;

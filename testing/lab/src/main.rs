@@ -2,7 +2,7 @@
 
 use p2pnet_lab::Outcome;
 use p2pnet_lab::scenario::meet::{self, Wire};
-use p2pnet_lab::scenario::{crowd, discovery, inspect, repair, storm, strict};
+use p2pnet_lab::scenario::{crowd, discovery, files, inspect, repair, storm, strict};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ usage: p2pnet-lab meet [--starts N]      two hosts meet, nothing configured
        p2pnet-lab crowd [--members N]    a common secret, and a stranger
        p2pnet-lab repair [--seconds N]   deaths, pulled links, half-open connections
        p2pnet-lab storm [--seconds N]    forged and malformed beacons
+       p2pnet-lab files [--mib N]        a large file, over loopback and far away, and with kills
        p2pnet-lab rest                   what is told once: captures, privileges, strictness
 The program under test is $P2PNET_BIN, or is built.";
 
@@ -29,6 +30,8 @@ fn main() -> ExitCode {
         ["repair", "--seconds", number] => parsed(number, run_repair),
         ["storm"] => run_storm(30),
         ["storm", "--seconds", number] => parsed(number, run_storm),
+        ["files"] => run_files(4_096),
+        ["files", "--mib", number] => parsed(number, run_files),
         ["rest"] => run_rest(),
         _ => {
             eprintln!("{USAGE}");
@@ -111,6 +114,11 @@ fn run_repair(seconds: u64) -> Outcome<String> {
 fn run_storm(seconds: u64) -> Outcome<String> {
     let sent = storm::forged_beacons(seconds)?;
     Ok(format!("{sent} forged beacons in {seconds} s: none believed, newcomers found in 2 s"))
+}
+
+/// One kill for every 204 MiB: 20 in the file that the full figures are of.
+fn run_files(mib: u64) -> Outcome<String> {
+    files::tell(mib, u32::try_from(mib / 204).unwrap_or(u32::MAX).max(2))
 }
 
 fn run_rest() -> Outcome<String> {

@@ -3,6 +3,7 @@
 
 pub mod crowd;
 pub mod discovery;
+pub mod files;
 pub mod inspect;
 pub mod meet;
 pub mod repair;
