@@ -84,8 +84,8 @@ impl Bar {
         let gone = pending().all(|peer| absent.contains(&peer.peer));
         match record.direction {
             _ if gone => format!("{name}: waits for {who} to connect"),
-            FileDirection::Outgoing => format!("{name}: offered; waits for {who} to accept"),
-            FileDirection::Incoming => format!("{name}: waits for {who}"),
+            Some(FileDirection::Outgoing) => format!("{name}: offered; waits for {who} to accept"),
+            _ => format!("{name}: waits for {who}"),
         }
     }
 
@@ -121,7 +121,7 @@ impl Drop for Bar {
 /// Bytes that are where they should be, and all of them: over all receivers that may still get it.
 fn amounts(record: &FileRecord) -> (u64, u64) {
     let bytes = record.file.as_ref().map_or(0, |file| file.bytes);
-    if record.direction == FileDirection::Incoming {
+    if record.direction == Some(FileDirection::Incoming) {
         return (record.stored_bytes, bytes);
     }
     let getting = || record.peers.iter().filter(|peer| !matches!(peer.outcome, Some(Err(_))));

@@ -33,8 +33,8 @@ const RECORDS_MAX: usize = 256;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileRecord {
-    /// Which way it goes.
-    pub direction: FileDirection,
+    /// Which way it goes; none if it could not be opened or found.
+    pub direction: Option<FileDirection>,
     /// The file; none if it could not be opened or found.
     pub file: Option<FileInfo>,
     /// To whom it goes, or from whom it comes.
@@ -75,13 +75,14 @@ impl FileRecord {
     /// Whether nothing more will come of it.
     pub fn is_over(&self) -> bool {
         let settled = match self.direction {
-            FileDirection::Incoming => self.stored.is_some(),
-            FileDirection::Outgoing => self.peers.iter().all(|peer| peer.outcome.is_some()),
+            None => false,
+            Some(FileDirection::Incoming) => self.stored.is_some(),
+            Some(FileDirection::Outgoing) => self.peers.iter().all(|peer| peer.outcome.is_some()),
         };
         settled || self.error.is_some()
     }
 
-    const fn new(direction: FileDirection) -> Self {
+    const fn new(direction: Option<FileDirection>) -> Self {
         Self {
             direction,
             file: None,
@@ -163,18 +164,18 @@ impl Records {
                 add(
                     &mut records,
                     *ticket,
-                    FileRecord { file, peers, ..FileRecord::new(*direction) },
+                    FileRecord { file, peers, ..FileRecord::new(Some(*direction)) },
                 );
             }
             Event::FileNotOpened { ticket, error, .. } => {
-                let record = FileRecord::new(FileDirection::Outgoing);
+                let record = FileRecord::new(None);
                 add(&mut records, *ticket, FileRecord { error: Some(*error), ..record });
             }
             other => {
                 let Some((file, direction)) = subject(other) else { return };
                 let meant = |record: &&mut FileRecord| {
                     let known = record.file.as_ref().is_some_and(|known| known.id == file);
-                    known && record.direction == direction && !record.is_over()
+                    known && record.direction == Some(direction) && !record.is_over()
                 };
                 records.values_mut().filter(meant).for_each(|record| record.on_event(other));
             }
