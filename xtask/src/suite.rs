@@ -97,7 +97,7 @@ const PARTS: &[Part] = &[
     },
     Part {
         name: "faults",
-        what: "every planted fault can still be applied (`cargo xtask long faults` tries them)",
+        what: "planted faults: each can still be applied, and two of the core are caught (`cargo xtask long faults` tries all)",
         run: |_| faults::quick(),
     },
     Part { name: "docs", what: "cargo doc, warnings are errors", run: |_| docs() },

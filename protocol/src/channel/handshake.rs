@@ -389,3 +389,53 @@ impl From<Violation> for DialError {
         Self::Violation(violation)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::discovery::testing::ToyCrypto;
+
+    /// A node of the network `network` whose static key is `public`.
+    fn node(seed: u8, public: [u8; 32], network: &NetworkName) -> Me<ToyCrypto> {
+        let (signing, network_tag) = ([seed; 32], network.tag());
+        let key = ToyCrypto.public_key(&signing);
+        Me {
+            id: PeerId::of(&key),
+            key,
+            signing,
+            start_nonce: 7,
+            network_tag,
+            static_key: StaticKey { secret: (), public },
+            static_signature: ToyCrypto.sign(&signing, &vow(&network_tag, &public)),
+            prologue: prologue(network),
+            aeads: Vec::new(),
+        }
+    }
+
+    /// What `reader` makes of an introduction by whoever holds the static key `public`.
+    fn read(reader: &Me<ToyCrypto>, said: &[u8], public: [u8; 32]) -> Result<PeerId, Violation> {
+        let who = Introduction::read(&ToyCrypto, reader, &mut Reader::new(said), &public);
+        who.map(|who| who.peer)
+    }
+
+    #[test]
+    fn an_identity_counts_with_its_signature_over_this_static_key_alone() {
+        let network = NetworkName::default();
+        let [reader, victim, liar] = [1, 2, 3].map(|seed| node(seed, [seed * 16; 32], &network));
+        assert_eq!(read(&reader, &victim.introduction(), [32; 32]), Ok(victim.id));
+        // Somebody else's key before one's own signature.
+        let mut claimed = liar.introduction();
+        claimed[..32].copy_from_slice(&victim.key.0);
+        assert_eq!(read(&reader, &claimed, [48; 32]), Err(Violation::BadIdentity));
+        // Somebody else's introduction, overheard and repeated under one's own static key.
+        assert_eq!(read(&reader, &victim.introduction(), [48; 32]), Err(Violation::BadIdentity));
+        // One made for another network.
+        let elsewhere = node(2, [32; 32], &NetworkName::new("elsewhere").unwrap());
+        assert_eq!(read(&reader, &elsewhere.introduction(), [32; 32]), Err(Violation::BadIdentity));
+        for at in 0..96 {
+            let mut changed = victim.introduction();
+            changed[at] ^= 1;
+            assert_eq!(read(&reader, &changed, [32; 32]), Err(Violation::BadIdentity), "byte {at}");
+        }
+    }
+}

@@ -33,6 +33,8 @@ pub(crate) struct Nat {
     mappings: BTreeMap<u16, Mapping>,
     keys: BTreeMap<(SocketAddr, Side), u16>,
     next_port: u16,
+    /// Where the search for mappings to forget goes on.
+    swept: u16,
 }
 
 impl Nat {
@@ -40,8 +42,13 @@ impl Nat {
     const FIRST_PORT: u16 = 1024;
 
     pub(crate) const fn new(behaviour: NatBehaviour) -> Self {
-        let next_port = Self::FIRST_PORT;
-        Self { behaviour, mappings: BTreeMap::new(), keys: BTreeMap::new(), next_port }
+        Self {
+            behaviour,
+            mappings: BTreeMap::new(),
+            keys: BTreeMap::new(),
+            next_port: Self::FIRST_PORT,
+            swept: 0,
+        }
     }
 
     /// A packet from inside: the external port that it leaves from. `None` if all ports are taken.
@@ -62,6 +69,7 @@ impl Nat {
             }
             return Some(port);
         }
+        self.sweep(now);
         let port = self.free_port(now)?;
         self.keys.insert(key, port);
         self.mappings.insert(port, Mapping { inner, key, used: now, spoken_to: vec![to] });
@@ -78,6 +86,28 @@ impl Nat {
         (welcome && !expired(self.behaviour, mapping, now)).then_some(mapping.inner)
     }
 
+    /// Forgets expired mappings, a few for each that is made: so there are never many more than live ones.
+    fn sweep(&mut self, now: Instant) {
+        for _ in 0..2 {
+            let after = self.mappings.range(self.swept..).next();
+            let Some((&port, mapping)) = after.or_else(|| self.mappings.first_key_value()) else {
+                return;
+            };
+            self.swept = port.wrapping_add(1);
+            if expired(self.behaviour, mapping, now) {
+                self.forget(port);
+            }
+        }
+    }
+
+    fn forget(&mut self, port: u16) {
+        if let Some(mapping) = self.mappings.remove(&port)
+            && self.keys.get(&mapping.key) == Some(&port)
+        {
+            self.keys.remove(&mapping.key);
+        }
+    }
+
     fn free_port(&mut self, now: Instant) -> Option<u16> {
         for _ in Self::FIRST_PORT..=u16::MAX {
             let port = self.next_port;
@@ -85,8 +115,7 @@ impl Nat {
             match self.mappings.get(&port) {
                 None => return Some(port),
                 Some(mapping) if expired(self.behaviour, mapping, now) => {
-                    self.keys.remove(&mapping.key);
-                    self.mappings.remove(&port);
+                    self.forget(port);
                     return Some(port);
                 }
                 Some(_) => {}
@@ -158,5 +187,17 @@ mod tests {
         assert_eq!(nat.outbound(after(900), inner, to), Some(port));
         assert!(nat.inbound(after(1800), port, to).is_some());
         assert_ne!(nat.outbound(after(2000), inner, to), Some(port), "a new flow");
+    }
+
+    #[test]
+    fn what_expired_is_forgotten() {
+        let mut nat = nat(Dependence::AddressAndPort, Dependence::Independent);
+        let inner = at("192.168.0.2:5000");
+        for ms in 0..100_000u64 {
+            let to = SocketAddr::new(at("11.0.0.1:1").ip(), (ms % 60_000) as u16);
+            nat.outbound(Instant::ZERO + Duration::from_millis(ms), inner, to).unwrap();
+        }
+        assert!(nat.mappings.len() <= 3000, "{} of a thousand alive", nat.mappings.len());
+        assert_eq!(nat.mappings.len(), nat.keys.len());
     }
 }
