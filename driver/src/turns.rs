@@ -196,6 +196,8 @@ impl<S: Sockets> Turns<S> {
         self.flush_outbox();
         self.read_streams();
         self.drain_outputs();
+        // What is kept has to be on the disk before peers are told of it.
+        self.save_transfers();
         self.write_streams();
         self.drain_outputs();
         self.save_transfers();

@@ -446,6 +446,8 @@ pub enum Command {
     SetFiles(FileConfig),
     /// Go on with the transfers of an earlier run.
     RestoreTransfers(SavedTransfers),
+    /// End what was asked for under a ticket, while it isn't known which file that is.
+    CancelFileRequest(RequestId),
 }
 
 /// Who or what is blocked, or allowed.

@@ -31,7 +31,7 @@ use crate::channel::open::Heard;
 use crate::config::Config;
 use crate::crypto::Crypto;
 use crate::discovery::lan::Lan;
-use crate::distribution::{Asked, Transfers};
+use crate::distribution::{Asked, FileConfig, Transfers};
 use crate::error::{CommandError, ConfigError};
 use crate::id::{ConnId, ListenerId, PeerId, RequestId};
 use crate::peers::book::Book;
@@ -88,7 +88,6 @@ pub struct PeerNetwork<C: Crypto> {
     /// Questions to the world that are not answered.
     asked: BTreeMap<RequestId, Asked>,
     requests_made: u64,
-    offers: Rng,
     /// The wall clock's last reading and when it was read.
     wall: Option<(UnixTime, Instant)>,
     stats: Stats,
@@ -175,10 +174,14 @@ impl<C: Crypto> PeerNetwork<C> {
             admission: Admission::default(),
             pending: BTreeMap::new(),
             listening: BTreeMap::new(),
-            transfers: Transfers::new(config.files, limits.transfers_max, limits.file_chunks_max),
+            transfers: Transfers::new(
+                FileConfig { share: config.files.share && !config.is_anonymous(), ..config.files },
+                limits.transfers_max,
+                limits.file_chunks_max,
+                Rng::new(seed, "offers"),
+            ),
             asked: BTreeMap::new(),
             requests_made: 0,
-            offers: Rng::new(seed, "offers"),
             wall: None,
             stats: Stats::default(),
             failures: Failures::default(),

@@ -436,6 +436,111 @@ fn who_asked_for_an_offered_file_is_forgotten_when_it_leaves() {
     assert_eq!(world.nodes[0].transfers()[0].peers, [world.id(1)]);
 }
 
+/// Offers have numbers that no earlier run of the sender gave, whoever asked for them.
+#[test]
+fn files_can_be_asked_for_again_after_their_sender_was_restarted() {
+    let share = || {
+        let mut share = open(FileAcceptance::Ask);
+        share.files.share = true;
+        share
+    };
+    let mut world = World::new(vec![open(FileAcceptance::Ask), share()]);
+    world.disks[1].files.insert("a".into(), bytes(70_000));
+    world.disks[1].files.insert("b".into(), bytes(80_000));
+    let from = [world.id(1)];
+    for (run, name) in ["a", "b"].into_iter().enumerate() {
+        world.join(0, 1);
+        world.nodes[0].fetch_file(world.now, name, &from).unwrap();
+        world.pass(Duration::from_secs(5));
+        assert_eq!(received(&world, 0).len(), run + 1, "{name}");
+        world.restart(1, share(), 40 + run as u64);
+    }
+    // Nor does a file that somebody else still waits for keep anyone from getting it again.
+    let absent = PeerId([9; 32]);
+    let to = vec![world.id(0), absent];
+    world.join(0, 1);
+    world.disks[0].files.clear();
+    for run in 0..2 {
+        world.nodes[1].offer_file(world.now, "a", to.clone()).unwrap();
+        world.settle();
+        let file = info("a", &bytes(70_000)).id;
+        world.nodes[0].accept_file(world.now, &file).unwrap();
+        world.pass(Duration::from_secs(5));
+        assert!(world.disks[0].files.remove("a").is_some(), "{run}");
+    }
+    let kept = world.nodes[1].saved_transfers().outgoing;
+    assert_eq!(kept.iter().map(|one| one.to.clone()).collect::<Vec<_>>(), [vec![absent]]);
+}
+
+#[test]
+fn what_is_not_known_yet_is_cancelled_by_its_ticket() {
+    let mut world = world(3, FileAcceptance::Ask);
+    world.join(0, 1);
+    world.disks[0].files.insert("a".into(), bytes(100));
+    // While it is read for its hashes: nobody hears of it.
+    world.disks[0].answers_left = Some(0);
+    let to = vec![world.id(1)];
+    let ticket = world.nodes[0].offer_file(world.now, "a", to).unwrap();
+    world.settle();
+    world.nodes[0].cancel_file_request(world.now, ticket).unwrap();
+    let again = world.nodes[0].cancel_file_request(world.now, ticket);
+    assert_eq!(again, Err(CommandError::File(FileError::NotFound)));
+    let cancelled = |event: &Event| matches!(event, Event::FileNotOpened { ticket: of, error: FileError::Cancelled, .. } if *of == ticket);
+    world.settle();
+    assert_eq!(world.saw(0, cancelled), 1);
+    assert_eq!(world.saw(1, |event| matches!(event, Event::FileOffered { .. })), 0);
+    assert_clean(&world);
+    // While it is looked for: who answers afterwards is turned away, and nothing comes.
+    let from = sources(&mut world, &bytes(100), 2);
+    world.disks[1].answers_left = Some(0);
+    let ticket = world.nodes[0].fetch_file(world.now, "a", &from).unwrap();
+    world.settle();
+    world.nodes[0].cancel_file_request(world.now, ticket).unwrap();
+    world.pass(Duration::from_secs(70));
+    assert_eq!(received(&world, 0), []);
+    let not_opened = |event: &Event| matches!(event, Event::FileNotOpened { .. });
+    assert_eq!(world.saw(0, not_opened), 2, "once each");
+    assert_eq!(world.saw(0, |event| matches!(event, Event::FileOffered { .. })), 0);
+    assert_eq!(world.nodes[0].transfers(), []);
+}
+
+/// One who isn't trusted offers a file before one who is: the policy takes it from the second, and from nobody else.
+#[test]
+fn each_peer_is_judged_by_its_own_trust() {
+    let mut wary = open(FileAcceptance::Trusted);
+    wary.policies.incoming.trust_authenticated = false;
+    wary.policies.incoming.allow_enhanced_packet_exchange = true;
+    let trusted = World::pair().id(1);
+    wary.membership.trusted.push(trusted);
+    let mut world = World::new(vec![wary, open(FileAcceptance::Ask), open(FileAcceptance::Ask)]);
+    assert_eq!(world.id(1), trusted);
+    for index in [1, 2] {
+        world.disks[index].files.insert("a".into(), bytes(50_000));
+        world.join(index, 0);
+    }
+    offer(&mut world, 2, "a", &[0]);
+    assert_eq!(failures(&world, 2), [FileError::Refused(RefusalReason::NotTrusted)]);
+    offer(&mut world, 1, "a", &[0]);
+    assert_eq!(received(&world, 0).len(), 1);
+    assert_clean(&world);
+}
+
+#[test]
+fn an_anonymous_node_gives_no_stored_file() {
+    let mut nobody = open(FileAcceptance::Ask);
+    (nobody.anonymous, nobody.files.share) = (true, true);
+    let mut world = World::new(vec![open(FileAcceptance::Ask), nobody]);
+    world.join(0, 1);
+    world.disks[1].files.insert("a".into(), bytes(10));
+    let from = [world.id(1)];
+    world.nodes[0].fetch_file(world.now, "a", &from).unwrap();
+    world.pass(Duration::from_secs(70));
+    assert_eq!(received(&world, 0), []);
+    let config = FileConfig { share: true, ..world.nodes[1].files() };
+    world.nodes[1].set_files(world.now, config);
+    assert!(!world.nodes[1].files().share);
+}
+
 /// A stranger's gate is closed: it can neither offer nor ask.
 #[test]
 fn strangers_get_nothing() {

@@ -9,6 +9,7 @@ use p2pnet_protocol::{
     CommandError, FileDirection, FileError, FileId, PacketKind, PeerId, PeerState, PeerView,
     RequestId, SendError, TransferState, TransferView,
 };
+use std::collections::BTreeSet;
 
 /// The fewest digits that name a file.
 const PREFIX_DIGITS_MIN: usize = 4;
@@ -29,6 +30,10 @@ pub(super) fn answer(service: &NodeService, request: Request) -> Result<Response
             decide(node, &id, |file| node.refuse_file(file).wait().map_err(Into::into))
         }
         Request::CancelFile { id } => cancel(node, &id),
+        Request::CancelTicket { ticket } => {
+            node.cancel_file_request(ticket).wait()?;
+            Ok(Response::Done)
+        }
         _ => Err(Failure::failed("the running node doesn't know this command")
             .fix("restart it with this version of the program")),
     }
@@ -106,12 +111,14 @@ fn get(service: &NodeService, name: String, from: &[String]) -> Result<Response,
 
 fn record(node: &Handle, ticket: RequestId) -> Result<Response, Failure> {
     let record = node.file_record(ticket);
-    let mut absent = Vec::new();
-    for peer in record.iter().flat_map(|record| &record.peers) {
+    let awaited = record.iter().flat_map(|record| &record.peers);
+    let mut absent: Vec<PeerId> =
+        awaited.filter(|peer| peer.outcome.is_none()).map(|peer| peer.peer).collect();
+    if !absent.is_empty() {
         let open = |view: &PeerView| view.state == PeerState::Open;
-        if !node.peer(peer.peer).wait()?.as_ref().is_some_and(open) {
-            absent.push(peer.peer);
-        }
+        let there: BTreeSet<PeerId> =
+            node.peers().wait()?.iter().filter(|view| open(view)).map(|view| view.peer).collect();
+        absent.retain(|peer| !there.contains(peer));
     }
     Ok(Response::FileRecord { record: record.map(Box::new), absent })
 }

@@ -95,6 +95,8 @@ pub(crate) enum Request {
     RefuseFile { id: String },
     /// End its transfers, both ways.
     CancelFile { id: String },
+    /// End what was asked for under a ticket, whatever has become of it.
+    CancelTicket { ticket: RequestId },
 }
 
 /// A change to a routine.

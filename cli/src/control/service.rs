@@ -103,7 +103,8 @@ impl NodeService {
             | Request::StoredFiles
             | Request::AcceptFile { .. }
             | Request::RefuseFile { .. }
-            | Request::CancelFile { .. } => files::answer(self, request),
+            | Request::CancelFile { .. }
+            | Request::CancelTicket { .. } => files::answer(self, request),
             request => tasks::answer(node, request),
         }
     }

@@ -42,24 +42,24 @@ pub(super) fn follow(
     let mut cancelled = false;
     let mut wait = ASK_EVERY_MIN;
     loop {
-        let (record, absent) = look(client, asked)?;
         let interrupted = interrupted.load(Ordering::Relaxed);
+        if interrupted && !cancelled {
+            cancelled = true;
+            cancel(client, asked);
+        }
+        let (record, absent) = look(client, asked)?;
         if let Some(record) = record {
-            let over = record.is_over();
+            let over = record.is_over() || (until == Until::Opened && !cancelled);
             if told.has_new(&record) {
                 bar.suspend(|| told.tell_new(&record, json))?;
             }
             bar.show(&record, &absent, interrupted);
-            if over || until == Until::Opened {
+            if over {
                 bar.finish();
-                return match cancelled {
+                return match cancelled && !record.is_done() {
                     true => Err(Failure::interrupted("cancelled")),
                     false => Ok(record),
                 };
-            }
-            if interrupted && !cancelled {
-                cancelled = true;
-                cancel(client, &record)?;
             }
         } else {
             bar.show_opening(interrupted);
@@ -79,10 +79,7 @@ fn look(
     }
 }
 
-fn cancel(client: &mut Client, record: &FileRecord) -> Result<(), Failure> {
-    let Some(file) = &record.file else { return Ok(()) };
-    // If it is over by now, the next look tells.
-    match client.ask(&Request::CancelFile { id: file.id.to_string() }) {
-        Ok(_) | Err(_) => Ok(()),
-    }
+/// If it is over by now, the next look tells; if the node is gone, that does too.
+fn cancel(client: &mut Client, asked: &FileTicket) {
+    let _told_by_the_next_look = client.ask(&Request::CancelTicket { ticket: asked.ticket });
 }

@@ -78,7 +78,7 @@ pub(crate) fn get(args: Get) -> Result<(), Failure> {
         return match args.node.json {
             true => out().json(&AskedFor { name: &args.name, from: &asked.peers }),
             false => out().line(format_args!(
-                "asked {} for \"{}\"; `p2pnet files` shows how it goes",
+                "asked {} for \"{}\"; `p2pnet files` shows how it goes once it is found",
                 peers.join(", "),
                 clean(&args.name)
             )),

@@ -50,6 +50,17 @@ impl Handle {
         self.try_call(move |net, now| net.cancel_file(now, &file, direction))
     }
 
+    /// Ends what was asked for under a ticket: the transfer, or what comes before it, while the file is read for its hashes
+    /// or looked for. Not what is over.
+    pub fn cancel_file_request(&self, ticket: RequestId) -> Reply<(), CommandError> {
+        let record = self.file_record(ticket);
+        let known = record.and_then(|record| Some((record.file?.id, record.direction?)));
+        self.try_call(move |net, now| match net.cancel_file_request(now, ticket) {
+            Err(_) if let Some((file, direction)) = known => net.cancel_file(now, &file, direction),
+            result => result,
+        })
+    }
+
     /// What became so far of a file that was offered or asked for, by the ticket of that; none while it is still being read
     /// for its hashes or looked for, and once 256 later ones are over.
     pub fn file_record(&self, ticket: RequestId) -> Option<FileRecord> {

@@ -82,6 +82,16 @@ impl FileRecord {
         settled || self.error.is_some()
     }
 
+    /// Whether everybody who was to have the file has it.
+    pub fn is_done(&self) -> bool {
+        let has_it = |peer: &FilePeer| peer.outcome == Some(Ok(()));
+        match self.direction {
+            None => false,
+            Some(FileDirection::Incoming) => self.stored.is_some(),
+            Some(FileDirection::Outgoing) => self.peers.iter().all(has_it),
+        }
+    }
+
     const fn new(direction: Option<FileDirection>) -> Self {
         Self {
             direction,
@@ -118,7 +128,9 @@ impl FileRecord {
                 }
             }
             Event::FileFailed { peer: None, error, .. } => {
-                for peer in self.peers.iter_mut().filter(|peer| peer.outcome.is_none()) {
+                let outgoing = self.direction == Some(FileDirection::Outgoing);
+                for peer in self.peers.iter_mut().filter(|peer| outgoing && peer.outcome.is_none())
+                {
                     peer.outcome = Some(Err(*error));
                 }
                 self.error = Some(*error);

@@ -19,6 +19,8 @@ pub(super) struct Finding {
     pub(super) ticket: RequestId,
     pub(super) asked: BTreeMap<PeerId, Option<Found>>,
     pub(super) until: Instant,
+    /// The application doesn't want it any more: whoever still answers is told so.
+    pub(super) cancelled: bool,
 }
 
 /// What somebody answered.
@@ -39,21 +41,37 @@ pub(super) struct Agreed {
 impl Finding {
     pub(super) fn new(now: Instant, name: String, ticket: RequestId, peers: &[PeerId]) -> Self {
         let asked = peers.iter().map(|peer| (*peer, None)).collect();
-        Self { name, ticket, asked, until: now + PATIENCE }
+        Self { name, ticket, asked, until: now + PATIENCE, cancelled: false }
     }
 
-    /// Somebody answered. False if it wasn't asked, or has answered.
-    pub(super) fn on_answer(&mut self, now: Instant, peer: &PeerId, found: Found) -> bool {
-        let Some(place @ None) = self.asked.get_mut(peer) else { return false };
+    /// Whether this answers the question, for the first time or again.
+    pub(super) fn counts(&self, peer: &PeerId, found: &Found) -> bool {
+        match (self.asked.get(peer), found) {
+            (Some(None), _) => true,
+            (Some(Some(Found::Offer(_, before))), Found::Offer(_, again)) => before.id == again.id,
+            _ => false,
+        }
+    }
+
+    /// Somebody answered.
+    pub(super) fn on_answer(&mut self, now: Instant, peer: &PeerId, found: Found) {
+        let Some(place @ None) = self.asked.get_mut(peer) else { return };
         *place = Some(found);
         if matches!(place, Some(Found::Offer(..))) {
             self.until = self.until.min(now + PATIENCE_OTHERS);
         }
-        true
     }
 
     pub(super) fn is_over(&self, now: Instant) -> bool {
         now >= self.until || self.asked.values().all(Option::is_some)
+    }
+
+    /// The file that a peer offered.
+    pub(super) fn offered(&self, peer: &PeerId) -> Option<FileId> {
+        match self.asked.get(peer) {
+            Some(Some(Found::Offer(_, info))) => Some(info.id),
+            _ => None,
+        }
     }
 
     /// The content that most have, and among equals the one with the lowest id; or why there is none.

@@ -23,7 +23,6 @@ pub(super) struct Outgoing {
     pub(super) handle: FileHandle,
     /// What the application calls it; empty if a peer asked for it.
     pub(super) name: String,
-    pub(super) offer: u64,
     pub(super) recipients: BTreeMap<PeerId, Recipient>,
 }
 
@@ -33,6 +32,10 @@ pub(super) struct Recipient {
     pub(super) present: bool,
     /// It asked for the file by name, and was not offered it: it is forgotten when it leaves.
     pub(super) asked: bool,
+    /// The offer's number: each recipient is told one, and no other offer to it has the same.
+    pub(super) offer: u64,
+    /// What the offer calls the file.
+    called: String,
     /// When to repeat the offer, and how long to wait after that; none once it was answered.
     repeat: Option<(Instant, Duration)>,
     wants: VecDeque<(u32, u16)>,
@@ -41,8 +44,18 @@ pub(super) struct Recipient {
 }
 
 impl Recipient {
-    pub(super) fn new(asked: bool) -> Self {
-        Self { asked, ..Self::default() }
+    pub(super) fn new(asked: bool, offer: u64) -> Self {
+        Self { asked, offer, ..Self::default() }
+    }
+
+    /// From now on the offer to it bears this name.
+    pub(super) fn call(&mut self, name: &str) {
+        self.called = name.into();
+    }
+
+    fn offered(&self, file: &FileInfo) -> FileMessage {
+        let file = FileInfo { name: self.called.clone(), ..file.clone() };
+        FileMessage::Offer { offer: self.offer, file }
     }
 
     /// The next chunk that it asked for.
@@ -75,10 +88,10 @@ impl Recipient {
 }
 
 impl Outgoing {
-    /// Whom it was offered to.
-    pub(super) fn offered(&self) -> impl Iterator<Item = &PeerId> {
+    /// Whom it was offered to, with the number of the offer.
+    pub(super) fn offered(&self) -> impl Iterator<Item = (PeerId, u64)> {
         let offered = self.recipients.iter().filter(|(_, recipient)| !recipient.asked);
-        offered.map(|(peer, _)| peer)
+        offered.map(|(peer, recipient)| (*peer, recipient.offer))
     }
 
     /// Somebody went away, with what it wanted.
@@ -87,8 +100,9 @@ impl Outgoing {
         if recipient.asked {
             self.recipients.remove(peer);
         } else {
-            let Recipient { sent_bytes, told, .. } = *recipient;
-            *recipient = Recipient { sent_bytes, told, ..Recipient::default() };
+            recipient.present = false;
+            recipient.repeat = None;
+            recipient.wants = VecDeque::new();
         }
     }
 
@@ -97,8 +111,7 @@ impl Outgoing {
         let Some(recipient) = self.recipients.get_mut(&peer) else { return };
         recipient.present = true;
         recipient.repeat = Some((now + REPEAT_FIRST, REPEAT_FIRST));
-        let (offer, file) = (self.offer, self.info.clone());
-        out.push(FileEffect::Say(peer, FileMessage::Offer { offer, file }));
+        out.push(FileEffect::Say(peer, recipient.offered(&self.info)));
     }
 
     /// Repeats offers that got no answer. Gives when to look again.
@@ -109,8 +122,7 @@ impl Outgoing {
             };
             let wait = waited.saturating_add(waited).min(REPEAT_MAX);
             recipient.repeat = Some((at.max(now) + wait, wait));
-            let (offer, file) = (self.offer, self.info.clone());
-            out.push(FileEffect::Say(*peer, FileMessage::Offer { offer, file }));
+            out.push(FileEffect::Say(*peer, recipient.offered(&self.info)));
         }
         self.recipients.values().filter_map(|recipient| Some(recipient.repeat?.0)).min()
     }

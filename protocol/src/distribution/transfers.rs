@@ -18,6 +18,7 @@ use super::{FileAcceptance, FileConfig, FileDirection, SourceFault};
 use crate::config::Trust;
 use crate::id::{ConnId, FileId, PeerId, RequestId};
 use crate::io::Event;
+use crate::rng::Rng;
 use crate::time::{Duration, Instant};
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
@@ -92,6 +93,8 @@ pub(crate) struct Transfers {
     finding: Vec<Finding>,
     complete: VecDeque<(PeerId, u64)>,
     handles: u64,
+    /// The numbers of offers.
+    numbers: Rng,
     due: Option<Instant>,
 }
 
@@ -99,7 +102,12 @@ pub(crate) struct Transfers {
 type Out = Vec<FileEffect>;
 
 impl Transfers {
-    pub(crate) const fn new(config: FileConfig, transfers_max: u32, chunks_max: u32) -> Self {
+    pub(crate) const fn new(
+        config: FileConfig,
+        transfers_max: u32,
+        chunks_max: u32,
+        numbers: Rng,
+    ) -> Self {
         Self {
             config,
             transfers_max: transfers_max as usize,
@@ -111,6 +119,7 @@ impl Transfers {
             finding: Vec::new(),
             complete: VecDeque::new(),
             handles: 0,
+            numbers,
             due: None,
         }
     }
@@ -146,14 +155,17 @@ impl Transfers {
     pub(crate) fn offer(
         &mut self,
         name: &str,
-        to: Vec<PeerId>,
-        (ticket, offer): (RequestId, u64),
+        mut to: Vec<PeerId>,
+        (ticket, offer): (RequestId, Option<u64>),
         expect: Option<FileId>,
         out: &mut Out,
     ) -> Result<(), FileError> {
         if !self.has_room_out() {
             return Err(FileError::Busy);
         }
+        to.sort_unstable();
+        to.dedup();
+        let offer = offer.unwrap_or_else(|| self.numbers.next_u64());
         let handle = self.handle();
         let name = String::from(name);
         let request = FileRequest::Open { handle, name: name.clone(), local: true };
@@ -207,6 +219,30 @@ impl Transfers {
             }
             _ => return false,
         }
+        true
+    }
+
+    /// Ends what was asked for under this ticket, while it isn't known which file it is.
+    pub(crate) fn cancel_request(&mut self, ticket: RequestId, out: &mut Out) -> bool {
+        let opened = |opening: &Opening| matches!(opening, Opening::Offer { ticket: of, .. } if *of == ticket);
+        let opening = self.opening.iter().find(|(_, opening)| opened(opening));
+        let opening = opening.map(|(handle, _)| *handle);
+        let looked_for = |finding: &&mut Finding| finding.ticket == ticket && !finding.cancelled;
+        let name = if let Some(opening) = opening.and_then(|handle| self.opening.remove(&handle)) {
+            let (Opening::Offer { name, .. } | Opening::Asked { name, .. }) = opening;
+            name
+        } else if let Some(finding) = self.finding.iter_mut().find(looked_for) {
+            finding.cancelled = true;
+            for peer in finding.asked.keys() {
+                Self::turn_away(&self.incoming, finding, peer, out);
+            }
+            finding.name.clone()
+        } else {
+            return false;
+        };
+        let error = FileError::Cancelled;
+        out.push(FileEffect::Tell(Event::FileNotOpened { ticket, name, error }));
+        out.push(FileEffect::Changed);
         true
     }
 
@@ -279,11 +315,7 @@ impl Transfers {
         let waiting: Vec<FileId> =
             self.incoming.iter().filter(|(_, file)| waits(file)).map(|(id, _)| *id).collect();
         for file in waiting {
-            if trust == Trust::Trusted {
-                self.begin(file, out);
-            } else {
-                self.give_up(file, RefusalReason::NotTrusted, None, out);
-            }
+            self.judge(file, peer, trust, out);
         }
     }
 

@@ -76,6 +76,7 @@ impl<C: Crypto> PeerNetwork<C> {
             Command::AcceptFile(file) => self.accept_file(now, &file),
             Command::RefuseFile(file) => self.refuse_file(now, &file),
             Command::CancelFile { file, direction } => self.cancel_file(now, &file, direction),
+            Command::CancelFileRequest(ticket) => self.cancel_file_request(now, ticket),
             Command::SetFiles(config) => {
                 self.set_files(now, config);
                 Ok(())

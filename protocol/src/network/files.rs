@@ -38,8 +38,7 @@ impl<C: Crypto> PeerNetwork<C> {
         name: &str,
         to: Vec<PeerId>,
     ) -> Result<RequestId, CommandError> {
-        let offer = self.offers.next_u64();
-        self.offer_again(now, name, to, offer, None)
+        self.offer_as(now, name, to, None, None)
     }
 
     /// As [`offer_file`](Self::offer_file), with the number that the offer had in an earlier run: whoever has got the file
@@ -53,6 +52,17 @@ impl<C: Crypto> PeerNetwork<C> {
         name: &str,
         to: Vec<PeerId>,
         offer: u64,
+        expect: Option<FileId>,
+    ) -> Result<RequestId, CommandError> {
+        self.offer_as(now, name, to, Some(offer), expect)
+    }
+
+    fn offer_as(
+        &mut self,
+        now: Instant,
+        name: &str,
+        to: Vec<PeerId>,
+        offer: Option<u64>,
         expect: Option<FileId>,
     ) -> Result<RequestId, CommandError> {
         self.cx.at(now);
@@ -129,10 +139,30 @@ impl<C: Crypto> PeerNetwork<C> {
         if known { Ok(()) } else { Err(CommandError::File(FileError::NotFound)) }
     }
 
-    /// Changes what the node does about offers and questions from now on.
+    /// Ends what was asked for by [`offer_file`](Self::offer_file) or [`fetch_file`](Self::fetch_file) while it isn't known
+    /// yet which file that is: while it is read for its hashes, or looked for. [`Event::FileNotOpened`] tells of it.
+    ///
+    /// # Errors
+    /// [`CommandError::File`] if nothing is asked for under this ticket any more. Once [`Event::FileOpened`] has told the
+    /// file, [`cancel_file`](Self::cancel_file) ends its transfer.
+    pub fn cancel_file_request(
+        &mut self,
+        now: Instant,
+        ticket: RequestId,
+    ) -> Result<(), CommandError> {
+        self.cx.at(now);
+        let mut out = Vec::new();
+        let known = self.transfers.cancel_request(ticket, &mut out);
+        self.carry_out(out);
+        if known { Ok(()) } else { Err(CommandError::File(FileError::NotFound)) }
+    }
+
+    /// Changes what the node does about offers and questions from now on. An anonymous node gives no stored file by name:
+    /// that could show which one it was in an earlier run.
     pub fn set_files(&mut self, now: Instant, config: FileConfig) {
         self.cx.at(now);
-        self.transfers.set_config(config);
+        let share = config.share && !self.config.is_anonymous();
+        self.transfers.set_config(FileConfig { share, ..config });
     }
 
     /// Goes on with what [`saved_transfers`](Self::saved_transfers) gave in an earlier run, as far as it was on its way

@@ -40,7 +40,7 @@ fn every_promise_holds_through_chaos() {
 
 #[test]
 fn real_crypto_keeps_them_too() {
-    let report = clean(&Scenario { crypto: CryptoKind::Real, ..short(9, 20) });
+    let report = clean(&Scenario { crypto: CryptoKind::Real, ..short(10, 20) });
     assert!(report.counts.channels_trusted > 0 && report.counts.proofs_refused > 0);
 }
 

@@ -7,9 +7,11 @@ use super::super::info::FileInfo;
 use super::super::message::{FileMessage, OfferReply, RefusalReason};
 use super::super::{FileAcceptance, FileDirection, SourceFault};
 use super::{Asked, COMPLETE_MAX, FileEffect, OFFERS_PER_PEER_MAX, Out, PROGRESS_EVERY, Transfers};
+use crate::config::Trust;
 use crate::id::{FileId, PeerId};
 use crate::io::Event;
 use crate::time::{Duration, Instant};
+use alloc::collections::BTreeMap;
 
 impl Transfers {
     pub(super) fn on_offer(
@@ -24,12 +26,12 @@ impl Transfers {
             out.push(FileEffect::Say(peer, FileMessage::Reply { file, reply }));
         };
         let file = info.id;
-        if self.complete.contains(&(peer, offer)) {
-            return say(file, OfferReply::Complete, out);
-        }
         let name = info.name.clone();
         if self.on_found(now, &peer, &name, Found::Offer(offer, info.clone()), out) {
             return;
+        }
+        if self.complete.contains(&(peer, offer)) {
+            return say(file, OfferReply::Complete, out);
         }
         if let Some(incoming) = self.incoming.get_mut(&file) {
             let full = incoming.sources.len() >= SOURCES_MAX;
@@ -52,6 +54,9 @@ impl Transfers {
                 out.push(FileEffect::Changed);
             }
             self.look_again_at(Some(now));
+            if offered && let Some(trust) = self.trust_that_decides(&peer) {
+                return self.judge(file, &peer, trust, out);
+            }
             return say(file, if offered { OfferReply::Noted } else { OfferReply::Accepted }, out);
         }
         let waiting = |incoming: &&Incoming| {
@@ -77,16 +82,33 @@ impl Transfers {
         source.offers.push(offer);
         incoming.sources.insert(peer, source);
         self.incoming.insert(file, incoming);
-        match self.config.accept {
-            FileAcceptance::Trusted => {
-                let standing = self.peers.get(&peer).copied();
-                if let Some(standing) = standing.filter(|standing| standing.settled) {
-                    return self.decide_waiting(&peer, standing.trust, out);
-                }
-            }
-            _ => out.push(FileEffect::Tell(Event::FileOffered { peer, file: info })),
+        if let Some(trust) = self.trust_that_decides(&peer) {
+            return self.judge(file, &peer, trust, out);
+        }
+        if self.config.accept != FileAcceptance::Trusted {
+            out.push(FileEffect::Tell(Event::FileOffered { peer, file: info }));
         }
         say(file, OfferReply::Noted, out);
+    }
+
+    /// How far a peer is trusted, if that decides about its offers by now.
+    fn trust_that_decides(&self, peer: &PeerId) -> Option<Trust> {
+        let standing = self.peers.get(peer).filter(|standing| standing.settled)?;
+        (self.config.accept == FileAcceptance::Trusted).then_some(standing.trust)
+    }
+
+    /// Takes a file that a peer offers if the peer is trusted. If not, it is no source; others may be.
+    pub(super) fn judge(&mut self, file: FileId, peer: &PeerId, trust: Trust, out: &mut Out) {
+        if trust == Trust::Trusted {
+            return self.begin(file, out);
+        }
+        let Some(incoming) = self.incoming.get_mut(&file) else { return };
+        incoming.sources.remove(peer);
+        if incoming.sources.is_empty() {
+            self.incoming.remove(&file);
+        }
+        let reply = OfferReply::Refused(RefusalReason::NotTrusted);
+        out.push(FileEffect::Say(*peer, FileMessage::Reply { file, reply }));
     }
 
     /// Whether there is room for another file. An offer that nobody has decided about makes it, if whoever made it is gone:
@@ -106,7 +128,7 @@ impl Transfers {
         self.has_room_in()
     }
 
-    /// An answer to what was asked for by name, if it is one.
+    /// An answer to what was asked for by name, if it is one, or one that is repeated.
     pub(super) fn on_found(
         &mut self,
         now: Instant,
@@ -115,20 +137,24 @@ impl Transfers {
         found: Found,
         out: &mut Out,
     ) -> bool {
-        let asked = |finding: &&mut Finding| {
-            finding.name == name && matches!(finding.asked.get(peer), Some(None))
-        };
+        let asked = |finding: &&mut Finding| finding.name == name && finding.counts(peer, &found);
         let Some(finding) = self.finding.iter_mut().find(asked) else { return false };
-        let counts = finding.on_answer(now, peer, found);
+        finding.on_answer(now, peer, found);
+        if finding.cancelled {
+            Self::turn_away(&self.incoming, finding, peer, out);
+        }
         let until = finding.until;
         self.look_again_at(Some(until));
         self.settle_findings(now, out);
-        counts
+        true
     }
 
     pub(super) fn settle_findings(&mut self, now: Instant, out: &mut Out) {
         while let Some(at) = self.finding.iter().position(|finding| finding.is_over(now)) {
             let finding = self.finding.swap_remove(at);
+            if finding.cancelled {
+                continue;
+            }
             let (ticket, name) = (finding.ticket, finding.name.clone());
             let agreed = match finding.agree() {
                 Ok(agreed) if agreed.file.chunks() <= self.chunks_max => agreed,
@@ -168,6 +194,19 @@ impl Transfers {
                 Stage::Offered => self.begin(file, out),
                 _ => incoming.refill_all(now, out),
             }
+        }
+    }
+
+    /// Nobody wants any more what was looked for, unless it comes in another way.
+    pub(super) fn turn_away(
+        incoming: &BTreeMap<FileId, Incoming>,
+        finding: &Finding,
+        peer: &PeerId,
+        out: &mut Out,
+    ) {
+        if let Some(file) = finding.offered(peer).filter(|file| !incoming.contains_key(file)) {
+            let reply = OfferReply::Refused(RefusalReason::Cancelled);
+            out.push(FileEffect::Say(*peer, FileMessage::Reply { file, reply }));
         }
     }
 
@@ -314,7 +353,8 @@ impl Transfers {
                 out.push(FileEffect::Say(*peer, FileMessage::Reply { file, reply }));
             }
         }
-        let from = incoming.sources.keys().copied().collect();
+        let honest = incoming.sources.iter().filter(|(_, source)| source.fault.is_none());
+        let from = honest.map(|(peer, _)| *peer).collect();
         out.push(FileEffect::Tell(Event::FileReceived {
             file: incoming.info,
             name,

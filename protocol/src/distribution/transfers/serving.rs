@@ -69,7 +69,7 @@ impl Transfers {
             let gone = FileMessage::Gone { file: *file, reason: error.as_gone() };
             out.push(FileEffect::Say(*peer, gone));
         }
-        if !outgoing.name.is_empty() {
+        if outgoing.offered().next().is_some() {
             out.push(FileEffect::Tell(Event::FileFailed {
                 file: outgoing.info.clone(),
                 direction: FileDirection::Outgoing,
@@ -105,7 +105,13 @@ impl Transfers {
         answer: FileAnswer,
         out: &mut Out,
     ) {
-        let Some(opening) = self.opening.remove(&handle) else { return };
+        let Some(opening) = self.opening.remove(&handle) else {
+            // It was cancelled meanwhile.
+            if matches!(answer, FileAnswer::Opened(_)) {
+                out.push(FileEffect::Ask(FileRequest::Close { handle }, Asked::Nothing));
+            }
+            return;
+        };
         let opened = match answer {
             FileAnswer::Opened(info) => Ok(info),
             FileAnswer::Failed(error) => Err(error),
@@ -136,7 +142,8 @@ impl Transfers {
             // Who asked by name is answered by the name that it knows.
             (Opening::Asked { name, peer }, Ok(info)) if self.is_present(&peer) => {
                 let info = FileInfo { name, ..info };
-                self.serve(now, handle, info, (String::new(), handle.0), &[peer], out);
+                let offer = self.numbers.next_u64();
+                self.serve(now, handle, info, (String::new(), offer), &[peer], out);
             }
             (Opening::Asked { .. }, Ok(_)) => {
                 out.push(FileEffect::Ask(FileRequest::Close { handle }, Asked::Nothing));
@@ -161,9 +168,9 @@ impl Transfers {
         let file = info.id;
         let present: BTreeSet<PeerId> =
             to.iter().copied().filter(|peer| self.is_present(peer)).collect();
-        let asked = name.is_empty();
+        let (asked, called) = (name.is_empty(), info.name.clone());
         let recipients = BTreeMap::new();
-        let fresh = Outgoing { info, handle, name, offer, recipients };
+        let fresh = Outgoing { info, handle, name, recipients };
         let outgoing = match self.outgoing.remove(&file) {
             // The file that was opened last is read from now on, for everyone who waits for it.
             Some(mut before) => {
@@ -171,7 +178,7 @@ impl Transfers {
                 out.push(FileEffect::Ask(request, Asked::Nothing));
                 before.handle = handle;
                 if before.name.is_empty() {
-                    (before.name, before.offer) = (fresh.name, fresh.offer);
+                    before.name = fresh.name;
                 }
                 before
             }
@@ -180,8 +187,9 @@ impl Transfers {
         let outgoing = self.outgoing.entry(file).or_insert(outgoing);
         for peer in to {
             let recipient = outgoing.recipients.entry(*peer);
-            let recipient = recipient.or_insert_with(|| Recipient::new(asked));
+            let recipient = recipient.or_insert_with(|| Recipient::new(asked, offer));
             recipient.asked &= asked;
+            recipient.call(&called);
         }
         for peer in present {
             outgoing.offer_to(now, peer, out);

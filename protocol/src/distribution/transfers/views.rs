@@ -5,7 +5,9 @@ use super::super::{
     FileDirection, SavedIncoming, SavedOutgoing, SavedTransfers, TransferState, TransferView,
 };
 use super::{COMPLETE_MAX, Opening, Out, Transfers};
+use crate::id::PeerId;
 use crate::time::Instant;
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 impl Transfers {
@@ -47,13 +49,15 @@ impl Transfers {
                 .collect(),
         });
         let named = self.outgoing.values().filter(|outgoing| !outgoing.name.is_empty());
-        let outgoing = named.map(|outgoing| SavedOutgoing {
-            name: outgoing.name.clone(),
-            file: outgoing.info.id,
-            offer: outgoing.offer,
-            to: outgoing.offered().copied().collect(),
+        let outgoing = named.flat_map(|outgoing| {
+            let mut offers: BTreeMap<u64, Vec<PeerId>> = BTreeMap::new();
+            outgoing
+                .offered()
+                .for_each(|(peer, offer)| offers.entry(offer).or_default().push(peer));
+            let (name, file) = (outgoing.name.clone(), outgoing.info.id);
+            let saved = move |(offer, to)| SavedOutgoing { name: name.clone(), file, offer, to };
+            offers.into_iter().map(saved)
         });
-        let outgoing = outgoing.filter(|outgoing| !outgoing.to.is_empty());
         let opening = self.opening.values().filter_map(|opening| match opening {
             Opening::Offer { name, to, offer, expect: Some(file), .. } => Some(SavedOutgoing {
                 name: name.clone(),
