@@ -195,6 +195,91 @@ fn simultaneous_dials_collapse_to_one_channel() {
     }
 }
 
+/// Each record has a nonce of its own, so one that comes again is none.
+#[test]
+fn a_record_that_comes_twice_ends_the_channel() {
+    let mut world = World::pair();
+    world.join(0, 1);
+    let to = world.id(1);
+    world.nodes[0].send(world.now, &to, &Packet::message("pay ten")).unwrap();
+    let ready =
+        core::iter::from_fn(|| world.nodes[0].poll_output()).find_map(|output| match output {
+            Output::WriteReady(conn) => Some(conn),
+            _ => None,
+        });
+    let conn = ready.unwrap();
+    let record = world.nodes[0].poll_write(conn, 64 << 10).unwrap();
+    let (_, there) = world.other_end(0, conn).unwrap();
+    for _ in 0..2 {
+        world.nodes[1].handle_stream(world.now, there, &mut record.to_vec());
+    }
+    world.settle();
+    assert_eq!(world.messages(1), ["pay ten"], "once");
+    assert_eq!(world.connected(1), []);
+}
+
+/// Two dials that cross at every step: what one side sends arrives only after the other has sent as much. Both sides open
+/// their own dial before they hear of the other's, and must then keep the same one.
+#[test]
+fn dials_that_cross_at_every_step_leave_the_same_channel_at_both_ends() {
+    let mut world = World::pair();
+    let now = world.now;
+    let ids = [world.id(0), world.id(1)];
+    let dials: [ConnId; 2] = core::array::from_fn(|from| {
+        let to = 1 - from;
+        world.nodes[from].connect(now, address(to), Some(ids[to])).unwrap();
+        let connects = core::iter::from_fn(|| world.nodes[from].poll_output());
+        let mut conns = connects.filter_map(|output| match output {
+            Output::Connect { conn, .. } => Some(conn),
+            _ => None,
+        });
+        conns.next().unwrap()
+    });
+    let accepted: [ConnId; 2] = core::array::from_fn(|to| {
+        world.nodes[to].handle_incoming(now, ListenerId(0), address(1 - to)).unwrap()
+    });
+    let mut other_end = std::collections::BTreeMap::new();
+    for from in [0, 1] {
+        world.nodes[from].handle_connected(now, dials[from], address(from));
+        other_end.insert((from, dials[from]), accepted[1 - from]);
+        other_end.insert((1 - from, accepted[1 - from]), dials[from]);
+    }
+    for _ in 0..20 {
+        let (mut flying, mut ended) = (Vec::new(), Vec::new());
+        for from in [0, 1] {
+            while let Some(output) = world.nodes[from].poll_output() {
+                let (Output::WriteReady(conn) | Output::Close(conn) | Output::Abort(conn)) = output
+                else {
+                    continue;
+                };
+                while let Some(chunk) = world.nodes[from].poll_write(conn, 64 << 10) {
+                    flying.push((from, conn, chunk.to_vec()));
+                }
+                if !matches!(output, Output::WriteReady(_)) {
+                    ended.push((from, conn));
+                }
+            }
+        }
+        for (from, conn, mut bytes) in flying {
+            world.nodes[1 - from].handle_stream(now, other_end[&(from, conn)], &mut bytes);
+        }
+        for (from, conn) in ended {
+            world.nodes[from].handle_closed(now, conn, CloseCause::Finished);
+            let there = other_end[&(from, conn)];
+            world.nodes[1 - from].handle_closed(now, there, CloseCause::EndOfStream);
+        }
+    }
+    let kept = [0, 1].map(|index| {
+        let open = world.nodes[index].open_peers();
+        assert_eq!(open.len(), 1, "node {index}");
+        open[0].conn.unwrap()
+    });
+    assert_eq!(other_end[&(0, kept[0])], kept[1], "two ends of one channel");
+    // It is the one that the lower identity dialled.
+    let lower = usize::from(ids[1] < ids[0]);
+    assert_eq!(kept[lower], dials[lower]);
+}
+
 #[test]
 fn shutdown_tells_every_peer_and_finishes() {
     let mut world = World::new(vec![quiet(), quiet(), quiet()]);

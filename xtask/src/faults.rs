@@ -68,7 +68,7 @@ fn chosen<'a>(faults: &[&'a Fault], commit: &str) -> Vec<&'a Fault> {
 }
 
 fn caught(fault: &Fault) -> Result<(), String> {
-    let tree = Tree::synced()?;
+    let tree = Tree::synced()?.beside_the_tree();
     fault.plant(&tree.root)?;
     let fate = fate_in(fault, &tree);
     tree.restore(&fault.file)?;
@@ -215,7 +215,7 @@ fn cargo_test(tree: &Tree) -> Command {
     for package in ["p2pnet-protocol", "p2pnet-crypto", "p2pnet-simulator"] {
         cargo.args(["--config", &format!("profile.test.package.{package}.opt-level=1")]);
     }
-    cargo.env("CARGO_TARGET_DIR", tree.target());
+    cargo.env("CARGO_TARGET_DIR", &tree.target);
     // Only what changed is compiled again. A cache of whole compilations stands in the way of that.
     cargo.env("CARGO_INCREMENTAL", "1").env_remove("RUSTC_WRAPPER");
     cargo

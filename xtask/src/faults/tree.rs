@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 /// The copy.
 pub(super) struct Tree {
     pub(super) root: PathBuf,
+    /// Where the copy is built.
+    pub(super) target: PathBuf,
 }
 
 impl Tree {
@@ -15,7 +17,7 @@ impl Tree {
     /// # Errors
     /// If a file can't be read or written.
     pub(super) fn synced() -> Result<Self, String> {
-        let tree = Self { root: base().join("tree") };
+        let tree = Self { root: base().join("tree"), target: base().join("target") };
         let mut list = command("git");
         let listed = output(list.args(["ls-files", "--cached", "--others", "--exclude-standard"]))?;
         let files: BTreeSet<&str> =
@@ -45,9 +47,9 @@ impl Tree {
         std::fs::write(copy, wanted).map_err(failed)
     }
 
-    /// Where the copy is built.
-    pub(super) fn target(&self) -> PathBuf {
-        base().join("target")
+    /// Built where the tree itself is built: what both depend on is there already.
+    pub(super) fn beside_the_tree(self) -> Self {
+        Self { target: target(), ..self }
     }
 
     fn remove_others(&self, directory: &Path, files: &BTreeSet<&str>) -> Result<(), String> {
@@ -65,7 +67,10 @@ impl Tree {
     }
 }
 
+fn target() -> PathBuf {
+    root().join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
+}
+
 fn base() -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
-    root().join(target).join("faults")
+    target().join("faults")
 }
