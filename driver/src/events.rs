@@ -116,18 +116,19 @@ impl EventQueue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Leaves an event. Payload that nobody will take is credited at once.
-    pub(crate) fn push(&self, event: Event, counts: &Counts) {
+    /// Leaves an event. Payload that nobody will take is to be credited at once: says whether it is, since nobody else
+    /// will wake the loop for it.
+    #[must_use]
+    pub(crate) fn push(&self, event: Event, counts: &Counts) -> bool {
         let mut state = self.lock();
         if state.deaf {
-            if let Event::Received(received) = &event {
-                state.credits.push((received.conn, received.lane, received.bytes));
-            }
-            return;
+            let Event::Received(received) = &event else { return false };
+            state.credits.push((received.conn, received.lane, received.bytes));
+            return true;
         }
         if !state.admits(&event) {
             counts.events_missed.add(1);
-            return;
+            return false;
         }
         let first = state.waiting.is_empty();
         state.waiting.push(event);
@@ -135,6 +136,7 @@ impl EventQueue {
             drop(state);
             self.sleeper.wake();
         }
+        false
     }
 
     /// The payload bytes that the application has taken since the last call.
@@ -372,15 +374,15 @@ mod tests {
     fn a_peer_that_comes_and_goes_is_bounded_and_its_ends_are_told() {
         let (queue, mut events, counts) = queue();
         for conn in 0..1000 {
-            queue.push(connected(conn), &counts);
-            queue.push(closed(conn), &counts);
+            assert!(!queue.push(connected(conn), &counts));
+            assert!(!queue.push(closed(conn), &counts));
         }
         let all: Vec<Event> = std::iter::from_fn(|| events.try_next()).collect();
         assert!(all.len() <= 2 * EVENTS_PER_PEER_MAX as usize, "{}", all.len());
         let opened = all.iter().filter(|event| matches!(event, Event::PeerConnected { .. }));
         assert_eq!(opened.count() * 2, all.len(), "each opening has its end");
         assert_eq!(counts.read().events_missed, 2000 - all.len() as u64);
-        queue.push(connected(5000), &counts);
+        assert!(!queue.push(connected(5000), &counts));
         assert_eq!(events.try_next(), Some(connected(5000)), "taking makes room");
     }
 
@@ -397,9 +399,9 @@ mod tests {
     fn what_comes_of_a_file_is_told_however_much_else_waits() {
         let (queue, mut events, counts) = queue();
         for _ in 0..1000 {
-            queue.push(progress(Some(PEER)), &counts);
-            queue.push(progress(None), &counts);
-            queue.push(Event::ListsChanged, &counts);
+            assert!(!queue.push(progress(Some(PEER)), &counts));
+            assert!(!queue.push(progress(None), &counts));
+            assert!(!queue.push(Event::ListsChanged, &counts));
         }
         let (direction, error) = (FileDirection::Outgoing, FileError::Changed);
         let results = [
@@ -419,7 +421,9 @@ mod tests {
                 from: vec![PEER],
             },
         ];
-        results.iter().for_each(|event| queue.push(event.clone(), &counts));
+        for event in &results {
+            assert!(!queue.push(event.clone(), &counts));
+        }
         let all: Vec<Event> = std::iter::from_fn(|| events.try_next()).collect();
         assert!(results.iter().all(|result| all.contains(result)));
         assert!(all.len() <= 2 * EVENTS_PER_PEER_MAX as usize, "{}", all.len());
@@ -446,9 +450,9 @@ mod tests {
     fn nobody_waits_behind_all_that_another_has_sent() {
         let (queue, mut events, counts) = queue();
         for _ in 0..50 {
-            queue.push(received(1, 100), &counts);
+            assert!(!queue.push(received(1, 100), &counts));
         }
-        queue.push(received(2, 1), &counts);
+        assert!(!queue.push(received(2, 1), &counts));
         let turns = turns(&mut events);
         assert_eq!(
             turns[..3],
@@ -468,16 +472,16 @@ mod tests {
         for n in 0..200 {
             let (peer, at) = (PeerId([n; 32]), ([127, 0, 0, 1], 1).into());
             let via = DiscoverySource::Exchange;
-            queue.push(Event::PeerDiscovered { peer, at, via }, &counts);
+            assert!(!queue.push(Event::PeerDiscovered { peer, at, via }, &counts));
         }
-        queue.push(received(9, 1), &counts);
+        assert!(!queue.push(received(9, 1), &counts));
         assert_eq!(turns(&mut events)[..3], [(0, 0), (9, 1), (0, 0)]);
     }
 
     #[test]
     fn the_end_comes_after_everything_else() {
         let (queue, mut events, counts) = queue();
-        queue.push(Event::ListsChanged, &counts);
+        assert!(!queue.push(Event::ListsChanged, &counts));
         queue.end();
         assert_eq!(events.next_blocking(), Some(Event::ListsChanged));
         assert_eq!(events.next_blocking(), None);
@@ -487,7 +491,11 @@ mod tests {
     fn nobody_listening_keeps_nothing() {
         let (queue, events, counts) = queue();
         drop(events);
-        queue.push(Event::ListsChanged, &counts);
+        assert!(!queue.push(Event::ListsChanged, &counts));
         assert!(queue.lock().waiting.is_empty());
+        assert!(queue.push(received(9, 4), &counts), "the loop has a credit to give");
+        let mut owed = Vec::new();
+        queue.take_credits(&mut owed);
+        assert_eq!(owed.iter().map(|(_, _, bytes)| bytes).sum::<u32>(), 4 * 3);
     }
 }

@@ -260,7 +260,9 @@ impl<S: Sockets> Turns<S> {
             other => tracing::debug!(target: "p2pnet::peers", event = ?other),
         }
         match self.handlers.on_event(self.now, &event, &mut self.net) {
-            Disposition::Pass => self.shared.events.push(event, &self.shared.counts),
+            Disposition::Pass => {
+                self.more |= self.shared.events.push(event, &self.shared.counts);
+            }
             Disposition::Consumed => {}
         }
     }
