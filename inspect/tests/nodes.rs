@@ -1,6 +1,6 @@
 //! What two nodes of the core said, carried in frames, comes out again: whole with keys, sealed without.
 
-#[path = "../../protocol/tests/world/mod.rs"]
+#[path = "../../protocol/tests/it/world/mod.rs"]
 mod world;
 
 use etherparse::PacketBuilder;

@@ -1,6 +1,6 @@
 //! Building and running the workspace's tests, and noting which ran.
 
-use crate::process::{Finished, cargo, command, run_for, show};
+use crate::process::{Finished, cargo, command, run_for};
 use crate::suite::{Findings, Run};
 use crate::tools::is_root;
 use std::collections::BTreeMap;
@@ -13,28 +13,37 @@ pub(crate) const EXECUTABLE_MAX: Duration = Duration::from_secs(15 * 60);
 /// The packages whose tests need network namespaces.
 const LABS: &[&str] = &["p2pnet_lab", "p2pnet_attacks"];
 
+/// Tests that mostly wait: more of them run at once.
+const WAITING: &str = "p2pnet_conformance::adapters";
+
+/// A package's integration test of this name holds all of them, each file as a module.
+const ONE_FOR_ALL: &str = "it";
+
 /// A test executable as cargo describes it.
 #[derive(Debug, PartialEq, Eq)]
 struct Executable {
     path: PathBuf,
     /// Where its package is: tests run there.
     directory: PathBuf,
-    /// What its tests' names begin with: the crate, and for an integration test the file.
+    /// What its tests' names begin with: the crate, and for an integration test that is a file of its own, the file.
     prefix: String,
 }
 
+/// What a build of the tests gave.
+#[derive(Debug)]
+struct Built {
+    executables: Vec<Executable>,
+    /// The program `p2pnet`, which its own tests start too: built with the features that the whole workspace asks for,
+    /// so that nothing is built twice.
+    program: PathBuf,
+}
+
 pub(crate) fn ordinary(run: &mut Run) -> Findings {
-    run_executables(run, |executable| !belongs_to_lab(executable), |_| {})
+    run_executables(run, |executable| !belongs_to_lab(executable))
 }
 
 pub(crate) fn namespaces(run: &mut Run) -> Findings {
-    let program = match build_program() {
-        Ok(program) => program,
-        Err(failure) => return Findings::one(Err(failure)),
-    };
-    run_executables(run, belongs_to_lab, |command| {
-        command.env("P2PNET_BIN", &program);
-    })
+    run_executables(run, belongs_to_lab)
 }
 
 pub(crate) fn doctests(run: &mut Run) -> Findings {
@@ -56,17 +65,15 @@ fn belongs_to_lab(executable: &Executable) -> bool {
     executable.prefix.split("::").next().is_some_and(|package| LABS.contains(&package))
 }
 
-fn run_executables(
-    run: &mut Run,
-    chosen: impl Fn(&Executable) -> bool,
-    prepare: impl Fn(&mut std::process::Command),
-) -> Findings {
-    let executables = match build() {
-        Ok(executables) => executables,
+fn run_executables(run: &mut Run, chosen: impl Fn(&Executable) -> bool) -> Findings {
+    let start = Instant::now();
+    let built = match build() {
+        Ok(built) => built,
         Err(failure) => return Findings::one(Err(failure)),
     };
+    println!("   {:<53} {:>7.1} s", "(building them)", start.elapsed().as_secs_f64());
     let mut findings = Findings::default();
-    for executable in executables.iter().filter(|executable| chosen(executable)) {
+    for executable in built.executables.iter().filter(|executable| chosen(executable)) {
         let start = Instant::now();
         let mut test = if belongs_to_lab(executable) && !is_root() {
             as_pretended_root(&executable.path)
@@ -75,7 +82,11 @@ fn run_executables(
         };
         test.current_dir(&executable.directory);
         test.env("CARGO_MANIFEST_DIR", &executable.directory);
-        prepare(&mut test);
+        test.env("P2PNET_BIN", &built.program);
+        if executable.prefix == WAITING {
+            let cores = std::thread::available_parallelism().map_or(1, usize::from);
+            test.env("RUST_TEST_THREADS", (2 * cores).to_string());
+        }
         let of_this = match run_for(&mut test, EXECUTABLE_MAX) {
             Ok(finished) => note(run, &executable.prefix, parse(&finished.stdout), &finished),
             Err(failure) => Findings::one(Err(failure)),
@@ -154,7 +165,7 @@ fn passed_in_summary(line: &str) -> Option<usize> {
 /// Every test of the workspace by name, without running any: for a run of the ledger alone.
 pub(crate) fn list() -> Result<BTreeMap<String, bool>, String> {
     let mut names = BTreeMap::new();
-    for executable in build()? {
+    for executable in build()?.executables {
         let mut list = command(&executable.path.to_string_lossy());
         let finished = run_for(list.arg("--list"), EXECUTABLE_MAX)?;
         for name in finished.stdout.lines().filter_map(|line| line.strip_suffix(": test")) {
@@ -176,42 +187,53 @@ pub(crate) fn print_names() -> bool {
     true
 }
 
-fn build() -> Result<Vec<Executable>, String> {
+fn build() -> Result<Built, String> {
     let mut build = cargo();
     build.args(["test", "--workspace", "--no-run", "--message-format=json-render-diagnostics"]);
-    Ok(crate::process::output(&mut build)?.lines().filter_map(test_executable).collect())
-}
-
-/// Builds `p2pnet` as the tests are built, and gives its path.
-fn build_program() -> Result<PathBuf, String> {
-    let mut build = cargo();
-    build.args(["build", "--quiet", "--profile=test", "--package=p2pnet", "--bin=p2pnet"]);
-    show(&mut build)?;
-    let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
-    Ok(crate::process::root().join(target).join("debug/p2pnet"))
+    let messages = crate::process::output(&mut build)?;
+    Ok(Built {
+        executables: messages.lines().filter_map(test_executable).collect(),
+        program: messages.lines().find_map(program).ok_or("cargo doesn't say where p2pnet is")?,
+    })
 }
 
 /// Reads one of cargo's messages, if it tells of a test executable.
 fn test_executable(message: &str) -> Option<Executable> {
-    if !message.contains("\"reason\":\"compiler-artifact\"") {
-        return None;
-    }
-    // A target that can be tested says so too: what was built as a test is told by the profile.
-    let profile = message.split_once("\"profile\":{")?.1.split('}').next()?;
-    if !profile.contains("\"test\":true") {
-        return None;
-    }
+    let target = target_built(message, true)?;
     let directory = Path::new(text(message, "manifest_path")?).parent()?.to_path_buf();
     let package = package_name(text(message, "package_id")?)?.replace('-', "_");
-    // The target's own name comes after the package's keys; `target` opens its object.
-    let target = message.split_once("\"target\":{")?.1;
     let name = text(target, "name")?.replace('-', "_");
     let is_integration_test = target.starts_with("\"kind\":[\"test\"]");
     Some(Executable {
         path: PathBuf::from(text(message, "executable")?),
         directory,
-        prefix: if is_integration_test { format!("{package}::{name}") } else { name },
+        prefix: match name.as_str() {
+            ONE_FOR_ALL if is_integration_test => package,
+            _ if is_integration_test => format!("{package}::{name}"),
+            _ => name,
+        },
     })
+}
+
+/// Reads one of cargo's messages, if it tells of the program itself.
+fn program(message: &str) -> Option<PathBuf> {
+    let target = target_built(message, false)?;
+    let is_it = target.starts_with("\"kind\":[\"bin\"]") && text(target, "name")? == "p2pnet";
+    is_it.then(|| text(message, "executable").map(PathBuf::from)).flatten()
+}
+
+/// What a message says of the target that it tells was built, as a test or not. (A target that can be tested says so in
+/// either case: what was built as a test is told by the profile.)
+fn target_built(message: &str, as_test: bool) -> Option<&str> {
+    if !message.contains("\"reason\":\"compiler-artifact\"") {
+        return None;
+    }
+    let profile = message.split_once("\"profile\":{")?.1.split('}').next()?;
+    if profile.contains("\"test\":true") != as_test {
+        return None;
+    }
+    // The target's own name comes after the package's keys; `target` opens its object.
+    Some(message.split_once("\"target\":{")?.1)
 }
 
 /// The name in `path+file:///somewhere/directory#name@0.1.0` or, if the directory is called alike, `...name#0.1.0`.
@@ -253,10 +275,14 @@ mod tests {
         assert_eq!(executable.prefix, "p2pnet_lab::plumbing");
         assert_eq!(executable.path, Path::new("/x/plumbing-1"));
         assert_eq!(executable.directory, Path::new("/x/testing/lab"));
+        assert_eq!(program(message), None);
         // The program itself can be tested, and isn't a test.
-        let program = message
-            .replace("\"opt_level\":\"1\",\"test\":true", "\"opt_level\":\"1\",\"test\":false");
-        assert_eq!(test_executable(&program), None);
+        let built = message
+            .replace("\"opt_level\":\"1\",\"test\":true", "\"opt_level\":\"1\",\"test\":false")
+            .replace("plumbing", "p2pnet")
+            .replace("[\"test\"]", "[\"bin\"]");
+        assert_eq!(test_executable(&built), None);
+        assert_eq!(program(&built), Some("/x/p2pnet-1".into()));
     }
 
     #[test]

@@ -68,11 +68,7 @@ fn chosen<'a>(faults: &[&'a Fault], commit: &str) -> Vec<&'a Fault> {
 }
 
 fn caught(fault: &Fault) -> Result<(), String> {
-    let tree = Tree::synced()?.beside_the_tree();
-    fault.plant(&tree.root)?;
-    let fate = fate_in(fault, &tree);
-    tree.restore(&fault.file)?;
-    match fate {
+    match fate_planted(fault, &Tree::synced()?.beside_the_tree()) {
         Fate::Caught(by) => {
             println!("{}: caught by {}", fault.name, by.join(", "));
             Ok(())
@@ -157,8 +153,13 @@ fn fate_of(fault: &Fault, sound: &mut BTreeMap<String, Result<(), String>>) -> F
     if let Err(failure) = green {
         return Fate::Broken(failure.clone());
     }
+    fate_planted(fault, &tree)
+}
+
+/// Plants a fault, runs its tests, and takes it out again.
+fn fate_planted(fault: &Fault, tree: &Tree) -> Fate {
     let fate = match fault.plant(&tree.root) {
-        Ok(()) => fate_in(fault, &tree),
+        Ok(()) => fate_in(fault, tree),
         Err(failure) => Fate::Broken(failure),
     };
     match tree.restore(&fault.file) {

@@ -86,8 +86,6 @@ pub(crate) struct Finished {
 pub(crate) fn run_for(command: &mut Command, timeout: Duration) -> Result<Finished, String> {
     let shown = describe(command);
     let failed = |error: std::io::Error| format!("can't run `{shown}`: {error}");
-    #[cfg(unix)]
-    std::os::unix::process::CommandExt::process_group(command, 0);
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -104,8 +102,7 @@ pub(crate) fn run_for(command: &mut Command, timeout: Duration) -> Result<Finish
         }
         if Instant::now() > deadline {
             timed_out = true;
-            kill_group(child.id());
-            // Where there are no groups, and where kill(1) is missing.
+            kill_offspring(child.id());
             let _ = child.kill();
             break child.wait().map_err(failed)?;
         }
@@ -117,10 +114,28 @@ pub(crate) fn run_for(command: &mut Command, timeout: Duration) -> Result<Finish
     Ok(Finished { status, stdout: text(stdout), stderr: text(stderr), timed_out })
 }
 
-/// Kills a process that leads a group, and the group.
-fn kill_group(leader: u32) {
-    let group = format!("-{leader}");
-    let _ = Command::new("kill").args(["-KILL", "--", &group]).status();
+/// Kills what a process has started, and what that has started. All stay in one group with this program, so that an
+/// interrupt from the keyboard ends them too.
+fn kill_offspring(parent: u32) {
+    let Ok(listed) = Command::new("ps").args(["-A", "-o", "pid=", "-o", "ppid="]).output() else {
+        return;
+    };
+    let listed = String::from_utf8_lossy(&listed.stdout);
+    let processes: Vec<(&str, &str)> = listed
+        .lines()
+        .filter_map(|line| line.trim().split_once(' '))
+        .map(|(id, parent)| (id, parent.trim()))
+        .collect();
+    let mut family = vec![parent.to_string()];
+    let mut next = 0;
+    while let Some(parent) = family.get(next).cloned() {
+        let children = processes.iter().filter(|(_, its)| *its == parent);
+        family.extend(children.map(|(id, _)| (*id).to_owned()));
+        next += 1;
+    }
+    if family.len() > 1 {
+        let _ = Command::new("kill").arg("-KILL").args(&family[1..]).status();
+    }
 }
 
 fn read_to_end(mut stream: impl Read + Send + 'static) -> std::thread::JoinHandle<String> {

@@ -13,6 +13,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("nsenter", "util-linux"),
     ("setpriv", "util-linux"),
     ("git", "git"),
+    ("ps", "procps"),
     ("cc", "gcc"),
     ("qemu-img", "qemu-utils"),
     ("fsck.fat", "dosfstools"),

@@ -68,3 +68,25 @@ impl LaneIn {
         self.granted
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lane_takes_what_it_granted_and_not_a_byte_more() {
+        let mut lane = LaneIn::new(Lane::Bulk, 1000);
+        assert_eq!(lane.take(1), Err(Violation::CreditExceeded(Lane::Bulk)), "none was granted");
+        let mut lane = LaneIn::new(Lane::Bulk, 1000);
+        assert_eq!(lane.credit(), 1000);
+        assert_eq!(lane.take(400), Ok(()));
+        assert_eq!(lane.take(600), Ok(()));
+        lane.release(249);
+        assert!(!lane.credit_due, "less than a quarter of the window isn't worth a record");
+        lane.release(1);
+        assert!(lane.credit_due);
+        assert_eq!(lane.credit(), 1250);
+        assert_eq!(lane.take(250), Ok(()));
+        assert_eq!(lane.take(1), Err(Violation::CreditExceeded(Lane::Bulk)));
+    }
+}

@@ -1,14 +1,12 @@
 //! An onlooker with the keys of a key log reads what two nodes say, and one without them doesn't.
 
-mod world;
-
+use crate::world::{World, quiet};
 use p2pnet_crypto::PureCrypto;
 use p2pnet_protocol::channel::observe::{
     Frame, MAGIC, Offer, RecordOpener, message_length, payload_1, record_length, transcript,
 };
 use p2pnet_protocol::wire::Reader;
 use p2pnet_protocol::*;
-use world::{World, quiet};
 
 const TEXT: &str = "meet me at the old mill";
 

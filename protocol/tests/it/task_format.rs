@@ -11,7 +11,7 @@ use p2pnet_protocol::task::{
 use p2pnet_protocol::*;
 use proptest::prelude::*;
 
-const SPECIFICATION: &str = include_str!("../../docs/wire.md");
+const SPECIFICATION: &str = include_str!("../../../docs/wire.md");
 const FROM: UnixTime = UnixTime(1_700_000_000);
 const TO: UnixTime = UnixTime(1_700_000_060);
 

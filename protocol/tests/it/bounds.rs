@@ -1,10 +1,8 @@
 //! Bounds of whole nodes: what happens when they are reached, and that it ends.
 
-mod world;
-
+use crate::world::{self, World, quiet};
 use p2pnet_protocol::*;
 use std::collections::BTreeSet;
-use world::{World, quiet};
 
 /// Fills the output queue without polling: each block is an event.
 fn crowd(node: &mut world::Node, now: Instant) {

@@ -5,8 +5,8 @@ use p2pnet_crypto::PureCrypto;
 use p2pnet_protocol::wire::{Beacon, SignedBeacon};
 use p2pnet_protocol::{Crypto as _, NetworkName};
 
-const PLAIN: &str = include_str!("vectors/beacon.hex");
-const EXTENDED: &str = include_str!("vectors/beacon-extended.hex");
+const PLAIN: &str = include_str!("../vectors/beacon.hex");
+const EXTENDED: &str = include_str!("../vectors/beacon-extended.hex");
 
 fn bytes_of(hex: &str) -> Vec<u8> {
     let digits: Vec<u8> =

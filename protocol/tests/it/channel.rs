@@ -1,9 +1,7 @@
 //! Channels between two nodes: messages, splits, order, closing, loss.
 
-mod world;
-
+use crate::world::{Pieces, World, address, quiet};
 use p2pnet_protocol::*;
-use world::{Pieces, World, address, quiet};
 
 fn greet(world: &mut World) {
     let (a, b) = (world.id(0), world.id(1));
@@ -77,6 +75,21 @@ fn bulk_crosses_whole_between_trusted_peers() {
     }
 }
 
+/// A deaf node gives back the credit for all that it has heard, and listens from now on.
+fn hear_again(world: &mut World, index: usize) {
+    world.deaf[index] = false;
+    let held: Vec<_> = world.events[index]
+        .iter()
+        .filter_map(|event| match event {
+            Event::Received(r) => Some((r.conn, r.lane, r.bytes)),
+            _ => None,
+        })
+        .collect();
+    for (conn, lane, bytes) in held {
+        world.nodes[index].consumed(world.now, conn, lane, bytes);
+    }
+}
+
 #[test]
 fn a_deaf_receiver_fills_the_senders_queue_and_nothing_more() {
     let mut world = World::pair();
@@ -92,17 +105,7 @@ fn a_deaf_receiver_fills_the_senders_queue_and_nothing_more() {
     }
     assert_eq!(world.nodes[0].send(world.now, &b, &message), Err(SendError::QueueFull));
     // Credit comes back: everything arrives and the sender is told of the room.
-    world.deaf[1] = false;
-    let held: Vec<_> = world.events[1]
-        .iter()
-        .filter_map(|event| match event {
-            Event::Received(r) => Some((r.conn, r.lane, r.bytes)),
-            _ => None,
-        })
-        .collect();
-    for (conn, lane, bytes) in held {
-        world.nodes[1].consumed(world.now, conn, lane, bytes);
-    }
+    hear_again(&mut world, 1);
     world.settle();
     assert_eq!(world.messages(1).len(), accepted);
     assert_eq!(world.saw(0, |event| matches!(event, Event::SendReady { .. })), 1);
@@ -128,6 +131,31 @@ fn a_graceful_close_loses_nothing_accepted_and_tells_its_reason() {
     assert!(world.connected(0).is_empty() && world.connected(1).is_empty());
     world.pass(Duration::from_secs(300));
     assert!(world.connected(0).is_empty(), "who was asked to go is not dialled again");
+}
+
+#[test]
+fn a_goodbye_waits_for_what_was_accepted_while_the_receiver_gave_no_credit() {
+    let mut world = World::pair();
+    world.deaf[1] = true;
+    world.join(0, 1);
+    let b = world.id(1);
+    let mut accepted = 0;
+    while world.nodes[0].send(world.now, &b, &Packet::message(vec![b'x'; 1000])).is_ok() {
+        accepted += 1;
+        world.settle();
+        assert!(accepted < 10_000, "the queue must fill");
+    }
+    assert!(world.messages(1).len() < accepted, "some of it waits for credit");
+    world.nodes[0].disconnect(world.now, &b, DisconnectReason::Requested).unwrap();
+    world.settle();
+    let gone = |event: &Event| matches!(event, Event::PeerClosed { .. });
+    assert_eq!(world.saw(1, gone), 0, "the goodbye overtook what was accepted");
+    hear_again(&mut world, 1);
+    world.settle();
+    assert_eq!(world.messages(1).len(), accepted);
+    let told = CloseReason::Remote(DisconnectReason::Requested);
+    let told = |event: &Event| matches!(event, Event::PeerClosed { reason, .. } if *reason == told);
+    assert_eq!(world.saw(1, told), 1);
 }
 
 #[test]

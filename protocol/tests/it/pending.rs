@@ -1,9 +1,7 @@
 //! Incoming peers that wait to be let in: where they are told of, how many there may be, and for how long.
 
-mod world;
-
+use crate::world::{World, quiet};
 use p2pnet_protocol::*;
-use world::{World, quiet};
 
 /// Node 0 lets nobody in by itself; the others dial it.
 fn gatekeeper(placement: IncomingPeerPlacement, callers: usize) -> World {

@@ -1,7 +1,7 @@
 //! The application's own handshake.
 
-use super::card::{Desk, SignedCard};
 use super::*;
+use crate::card::{Desk, SignedCard};
 use p2pnet_protocol::handlers::Disposition;
 use p2pnet_protocol::trust::handshake::{PeerTrustHandshake, Step};
 use std::sync::Arc;

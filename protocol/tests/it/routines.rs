@@ -1,10 +1,8 @@
 //! Routines in whole nodes.
 
-mod world;
-
+use crate::world::{self, World, quiet};
 use p2pnet_protocol::handlers::{Disposition, Handlers};
 use p2pnet_protocol::*;
-use world::{World, quiet};
 
 fn routine(world: &mut World, name: &str, change: RoutineChange) -> Result<(), CommandError> {
     world.nodes[0].routine(world.now, name, change)

@@ -5,7 +5,7 @@ use p2pnet_protocol::wire::{Endpoint, PeerRecord};
 use p2pnet_protocol::*;
 use proptest::prelude::*;
 
-const SPECIFICATION: &str = include_str!("../../docs/wire.md");
+const SPECIFICATION: &str = include_str!("../../../docs/wire.md");
 
 fn frame(packet: &Packet) -> Vec<u8> {
     let body = packet.encode();

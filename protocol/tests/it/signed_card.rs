@@ -1,9 +1,6 @@
 //! The worked example of a trust handshake, driven by hand: no network, no clock.
 
-#[path = "../examples/signed_card/card.rs"]
-mod card;
-
-use card::{Desk, SignedCard};
+use crate::card::{Desk, SignedCard};
 use p2pnet_crypto::PureCrypto;
 use p2pnet_protocol::trust::handshake::{PeerTrustHandshake, Step, TrustSession};
 use p2pnet_protocol::{ConnId, Crypto, Direction, PeerId, PublicKey, Trust};

@@ -1,10 +1,8 @@
 //! The contract of the front page, line by line. The conformance suite asks the same of nodes on real sockets.
 
-mod world;
-
+use crate::world::{Node, World, address, quiet};
 use p2pnet_protocol::*;
 use std::time;
-use world::{Node, World, address, quiet};
 
 fn say(world: &mut World, text: &str) {
     let to = world.id(1);

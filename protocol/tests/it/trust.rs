@@ -1,12 +1,9 @@
 //! Trust in whole nodes: every policy flag has a test here that fails when the flag is ignored.
 
-#[path = "../../examples/signed_card/card.rs"]
-mod card;
 mod expiry;
 mod handshake;
-#[path = "../world/mod.rs"]
-mod world;
 
+use crate::world::{self, World, quiet};
 use p2pnet_crypto::PureCrypto;
 use p2pnet_protocol::handlers::Handlers;
 use p2pnet_protocol::trust::certificate::Certificate;
@@ -14,7 +11,6 @@ use p2pnet_protocol::trust::identifier::Origin;
 use p2pnet_protocol::trust::policy::{IncomingPeerTrustPolicy, LocalIdentifierSetPolicy};
 use p2pnet_protocol::trust::secret::NetworkSecret;
 use p2pnet_protocol::*;
-use world::{World, quiet};
 
 const NOON: UnixTime = UnixTime(1_750_000_000);
 

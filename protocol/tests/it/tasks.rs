@@ -1,7 +1,6 @@
 //! Tasks between nodes: what is done, what is refused and why, what comes back, and what a restart remembers.
 
-mod world;
-
+use crate::world::{Node, World, quiet};
 use bytes::Bytes;
 use p2pnet_crypto::PureCrypto;
 use p2pnet_protocol::task::body::PeerTarget;
@@ -12,7 +11,6 @@ use p2pnet_protocol::task::{
 };
 use p2pnet_protocol::trust::policy::LocalIdentifierSetPolicy;
 use p2pnet_protocol::*;
-use world::{World, quiet};
 
 const NOON: UnixTime = UnixTime(1_750_000_000);
 const AUTHORITY: [u8; 32] = [99; 32];
@@ -263,7 +261,7 @@ fn replays_are_refused_also_after_a_restart() {
     assert_eq!(refusals(&again, 1).last(), Some(&TaskRefusal::NotSaved));
     let mut config = durable();
     config.tasks.saved = Some(Bytes::from_static(b"junk"));
-    let broken = world::Node::new(config, &[2; 32], Seed::from_u64(1), crypto(), Instant::ZERO);
+    let broken = Node::new(config, &[2; 32], Seed::from_u64(1), crypto(), Instant::ZERO);
     assert_eq!(broken.err().unwrap().key, "tasks.saved");
 }
 

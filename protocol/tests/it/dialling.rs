@@ -1,12 +1,10 @@
 //! Whom a node dials, and whom nobody can make it dial.
 
-mod world;
-
+use crate::world::{World, address, quiet};
 use p2pnet_crypto::PureCrypto;
 use p2pnet_protocol::wire::{Beacon, Endpoint, PeerRecord};
 use p2pnet_protocol::*;
 use std::net::SocketAddr;
-use world::{World, address, quiet};
 
 /// The addresses that node `index` has dialled so far.
 fn dialled(world: &World, index: usize) -> Vec<SocketAddr> {
@@ -163,4 +161,38 @@ fn a_peer_that_was_asked_for_is_dialled_again_after_it_turned_this_node_away() {
     world.nodes[1].accept(world.now, &a).unwrap();
     world.settle();
     assert_eq!(world.connected(0).len(), 1);
+}
+
+#[test]
+fn who_answers_in_anothers_place_doesn_t_learn_who_dialled() {
+    let mut world = World::new(vec![quiet(); 3]);
+    let (dialler, answerer, wanted) = (world.id(0), world.id(1), world.id(2));
+    world.nodes[0].connect(world.now, address(1), Some(wanted)).unwrap();
+    world.settle();
+    let failed = |event: &Event| matches!(event, Event::DialFailed { error: DialError::WrongPeer(who), .. } if *who == answerer);
+    assert_eq!(world.saw(0, failed), 1);
+    assert!(world.connected(0).is_empty() && world.connected(1).is_empty());
+    assert!(world.nodes[1].peer(&dialler).is_none(), "it was told");
+    // Asked for by its own name, or by none, the same node learns it.
+    world.join(0, 1);
+    assert!(world.nodes[1].peer(&dialler).is_some());
+}
+
+#[test]
+fn a_stream_from_a_blocked_prefix_gets_no_connection() {
+    let mut world = World::new(vec![quiet()]);
+    let prefix: IpPrefix = "192.0.2.0/25".parse().unwrap();
+    let now = world.now;
+    world.nodes[0].block(now, BlockTarget::Prefix(prefix)).unwrap();
+    let mut accepted =
+        |from: &str| world.nodes[0].handle_incoming(now, ListenerId(0), from.parse().unwrap());
+    assert_eq!(accepted("192.0.2.127:5000"), None);
+    assert_eq!(accepted("[::ffff:192.0.2.1]:5000"), None, "the same host by its other name");
+    assert!(accepted("192.0.2.128:5000").is_some());
+    world.nodes[0].unblock(now, BlockTarget::Prefix(prefix)).unwrap();
+    assert!(
+        world.nodes[0]
+            .handle_incoming(now, ListenerId(0), "192.0.2.127:5000".parse().unwrap())
+            .is_some()
+    );
 }

@@ -1,10 +1,8 @@
 //! Files from node to node: offers and policies, resumption, several sources, liars and trouble.
 
-mod world;
-
+use crate::world::disk::info;
+use crate::world::{World, quiet};
 use p2pnet_protocol::*;
-use world::disk::info;
-use world::{World, quiet};
 
 /// A configuration that trusts whoever proves an identity, and takes files as told.
 fn open(accept: FileAcceptance) -> Config {
@@ -579,7 +577,7 @@ fn the_specification_prints_messages_about_files_as_they_are() {
         ("ask for `a.txt`", Ask { name: name.clone() }),
         ("unknown: not found", Unknown { name, reason: GoneReason::NotFound }),
     ];
-    let specification = include_str!("../../docs/wire.md");
+    let specification = include_str!("../../../docs/wire.md");
     for (what, message) in messages {
         let hex: String = message.encode().iter().map(|byte| format!("{byte:02x}")).collect();
         let row = format!("| {what} | `{hex}` |");
