@@ -57,7 +57,7 @@ pub(crate) struct Shared {
     #[cfg_attr(not(feature = "files"), expect(dead_code, reason = "nobody asks it then"))]
     pub(crate) files: Manager,
     pub(crate) asking: tasks::Asking,
-    pub(crate) records: records::Records,
+    pub(crate) records: Arc<records::Records>,
     /// `None` once the loop is gone.
     jobs: Mutex<Option<Vec<Job>>>,
 }
@@ -179,7 +179,7 @@ impl Shared {
             counts: Counts::default(),
             files,
             asking: tasks::Asking::default(),
-            records: records::Records::default(),
+            records: Arc::default(),
             jobs: Mutex::new(Some(Vec::new())),
         }
     }

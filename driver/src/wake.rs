@@ -75,8 +75,8 @@ impl Wake {
         self.sleeper.forget();
     }
 
-    /// Whether the loop was told since it last began to look. If not, it will be woken: waking may cost a system call,
-    /// so the loop asks this last, when it is about to sleep.
+    /// Whether the loop was told since it last began to look. If not, it will be woken, which may cost a system call: only
+    /// a loop that is about to sleep asks.
     pub(crate) fn poll(&self, cx: &Context<'_>) -> Poll<()> {
         self.sleeper.register(cx.waker());
         if self.told.load(Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }

@@ -251,6 +251,12 @@ impl Config {
         self.anonymous || (policy == LocalIdentifierSetPolicy::StrictLocalOnly && unnamed)
     }
 
+    /// What holds of these settings of files: an anonymous node shares no stored file, since that could show which one it
+    /// was in an earlier run.
+    pub(crate) fn shareable(&self, files: FileConfig) -> FileConfig {
+        FileConfig { share: files.share && !self.is_anonymous(), ..files }
+    }
+
     /// Whether this node may give itself a label, and has none.
     pub fn may_derive_label(&self) -> bool {
         let policy = self.policies.identifier.local_identifier_set_policy;

@@ -31,7 +31,7 @@ use crate::channel::open::Heard;
 use crate::config::Config;
 use crate::crypto::Crypto;
 use crate::discovery::lan::Lan;
-use crate::distribution::{Asked, FileConfig, Transfers};
+use crate::distribution::{Asked, Transfers};
 use crate::error::{CommandError, ConfigError};
 use crate::id::{ConnId, ListenerId, PeerId, RequestId};
 use crate::peers::book::Book;
@@ -175,7 +175,7 @@ impl<C: Crypto> PeerNetwork<C> {
             pending: BTreeMap::new(),
             listening: BTreeMap::new(),
             transfers: Transfers::new(
-                FileConfig { share: config.files.share && !config.is_anonymous(), ..config.files },
+                config.shareable(config.files),
                 limits.transfers_max,
                 limits.file_chunks_max,
                 Rng::new(seed, "offers"),

@@ -75,14 +75,17 @@ fn run_executables(run: &mut Run, chosen: impl Fn(&Executable) -> bool) -> Findi
     let mut findings = Findings::default();
     for executable in built.executables.iter().filter(|executable| chosen(executable)) {
         let start = Instant::now();
-        let mut test = if belongs_to_lab(executable) && !is_root() {
+        let in_lab = belongs_to_lab(executable);
+        let mut test = if in_lab && !is_root() {
             as_pretended_root(&executable.path)
         } else {
             command(&executable.path.to_string_lossy())
         };
         test.current_dir(&executable.directory);
         test.env("CARGO_MANIFEST_DIR", &executable.directory);
-        test.env("P2PNET_BIN", &built.program);
+        if in_lab {
+            test.env("P2PNET_BIN", &built.program);
+        }
         if executable.prefix == WAITING {
             let cores = std::thread::available_parallelism().map_or(1, usize::from);
             test.env("RUST_TEST_THREADS", (2 * cores).to_string());

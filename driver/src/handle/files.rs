@@ -5,6 +5,7 @@ use crate::reply::Reply;
 use p2pnet_protocol::{
     CommandError, FileConfig, FileDirection, FileId, PeerId, RequestId, TransferView,
 };
+use std::sync::Arc;
 #[cfg(feature = "files")]
 use {
     p2pnet_protocol::FileError,
@@ -53,11 +54,18 @@ impl Handle {
     /// Ends what was asked for under a ticket: the transfer, or what comes before it, while the file is read for its hashes
     /// or looked for. Not what is over.
     pub fn cancel_file_request(&self, ticket: RequestId) -> Reply<(), CommandError> {
-        let record = self.file_record(ticket);
-        let known = record.and_then(|record| Some((record.file?.id, record.direction?)));
-        self.try_call(move |net, now| match net.cancel_file_request(now, ticket) {
-            Err(_) if let Some((file, direction)) = known => net.cancel_file(now, &file, direction),
-            result => result,
+        let records = Arc::clone(&self.shared().records);
+        self.try_call(move |net, now| {
+            let unknown = match net.cancel_file_request(now, ticket) {
+                Ok(()) => return Ok(()),
+                Err(unknown) => unknown,
+            };
+            // It may have become known while this call was on its way.
+            let known = records.get(ticket);
+            match known.and_then(|record| Some((record.file?.id, record.direction?))) {
+                Some((file, direction)) => net.cancel_file(now, &file, direction),
+                None => Err(unknown),
+            }
         })
     }
 

@@ -118,7 +118,7 @@ impl Cadence {
                 self.next = next;
             }
             _ => {
-                // Hosts that started together drift apart over a whole beat.
+                // Hosts that started together drift apart over half a beat.
                 let beat = half_beat(crowd);
                 let least = beat.checked_div(4).unwrap_or_default();
                 self.phase = Phase::Steady { halves: HALF_BEATS.saturating_sub(1) };

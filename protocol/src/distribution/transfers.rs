@@ -224,7 +224,10 @@ impl Transfers {
 
     /// Ends what was asked for under this ticket, while it isn't known which file it is.
     pub(crate) fn cancel_request(&mut self, ticket: RequestId, out: &mut Out) -> bool {
-        let opened = |opening: &Opening| matches!(opening, Opening::Offer { ticket: of, .. } if *of == ticket);
+        let opened = |opening: &Opening| match opening {
+            Opening::Offer { ticket: of, .. } => *of == ticket,
+            Opening::Asked { .. } => false,
+        };
         let opening = self.opening.iter().find(|(_, opening)| opened(opening));
         let opening = opening.map(|(handle, _)| *handle);
         let looked_for = |finding: &&mut Finding| finding.ticket == ticket && !finding.cancelled;

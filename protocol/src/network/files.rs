@@ -157,12 +157,11 @@ impl<C: Crypto> PeerNetwork<C> {
         if known { Ok(()) } else { Err(CommandError::File(FileError::NotFound)) }
     }
 
-    /// Changes what the node does about offers and questions from now on. An anonymous node gives no stored file by name:
-    /// that could show which one it was in an earlier run.
+    /// Changes what the node does about offers and questions from now on. An anonymous node gives no stored file by name,
+    /// whatever this says.
     pub fn set_files(&mut self, now: Instant, config: FileConfig) {
         self.cx.at(now);
-        let share = config.share && !self.config.is_anonymous();
-        self.transfers.set_config(FileConfig { share, ..config });
+        self.transfers.set_config(self.config.shareable(config));
     }
 
     /// Goes on with what [`saved_transfers`](Self::saved_transfers) gave in an earlier run, as far as it was on its way
