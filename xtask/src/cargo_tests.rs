@@ -16,6 +16,9 @@ const LABS: &[&str] = &["p2pnet_lab", "p2pnet_attacks"];
 /// Tests that mostly wait: more of them run at once.
 const WAITING: &str = "p2pnet_conformance::adapters";
 
+/// Tests that take long on one core, and which no clock concerns: they run side by side, and all others alone.
+const TIMELESS: &[&str] = &["p2pnet_protocol", "p2pnet_storage", "p2pnet_constrained::small"];
+
 /// A package's integration test of this name holds all of them, each file as a module.
 const ONE_FOR_ALL: &str = "it";
 
@@ -72,40 +75,65 @@ fn run_executables(run: &mut Run, chosen: impl Fn(&Executable) -> bool) -> Findi
         Err(failure) => return Findings::one(Err(failure)),
     };
     println!("   {:<53} {:>7.1} s", "(building them)", start.elapsed().as_secs_f64());
+    let (together, alone): (Vec<_>, Vec<_>) = built
+        .executables
+        .iter()
+        .filter(|executable| chosen(executable))
+        .partition(|executable| TIMELESS.contains(&executable.prefix.as_str()));
     let mut findings = Findings::default();
-    for executable in built.executables.iter().filter(|executable| chosen(executable)) {
-        let start = Instant::now();
-        let in_lab = belongs_to_lab(executable);
-        let mut test = if in_lab && !is_root() {
-            as_pretended_root(&executable.path)
-        } else {
-            command(&executable.path.to_string_lossy())
-        };
-        test.current_dir(&executable.directory);
-        test.env("CARGO_MANIFEST_DIR", &executable.directory);
-        if in_lab {
-            test.env("P2PNET_BIN", &built.program);
-        }
-        if executable.prefix == WAITING {
-            let cores = std::thread::available_parallelism().map_or(1, usize::from);
-            test.env("RUST_TEST_THREADS", (2 * cores).to_string());
-        }
-        let of_this = match run_for(&mut test, EXECUTABLE_MAX) {
+    let mut add = |executable: &Executable, outcome: Result<Finished, String>, took: Duration| {
+        let of_this = match outcome {
             Ok(finished) => note(run, &executable.prefix, parse(&finished.stdout), &finished),
             Err(failure) => Findings::one(Err(failure)),
         };
         if of_this.passed > 0 || !of_this.failed.is_empty() {
-            println!(
-                "   {:<40} {:>5} passed {:>7.1} s",
-                executable.prefix,
-                of_this.passed,
-                start.elapsed().as_secs_f64()
-            );
+            let (name, passed, seconds) = (&executable.prefix, of_this.passed, took.as_secs_f64());
+            println!("   {name:<40} {passed:>5} passed {seconds:>7.1} s");
         }
         findings.passed += of_this.passed;
         findings.failed.extend(of_this.failed);
+    };
+    let execute = |executable: &Executable| {
+        let start = Instant::now();
+        let outcome = run_for(&mut prepared(executable, &built.program), EXECUTABLE_MAX);
+        (outcome, start.elapsed())
+    };
+    std::thread::scope(|scope| {
+        let running: Vec<_> = together
+            .into_iter()
+            .map(|executable| (executable, scope.spawn(|| execute(executable))))
+            .collect();
+        for (executable, running) in running {
+            let broke_off = |_| (Err(format!("{}: broke off", executable.prefix)), start.elapsed());
+            let (outcome, took) = running.join().unwrap_or_else(broke_off);
+            add(executable, outcome, took);
+        }
+    });
+    for executable in alone {
+        let (outcome, took) = execute(executable);
+        add(executable, outcome, took);
     }
     findings
+}
+
+/// The command that runs an executable's tests.
+fn prepared(executable: &Executable, program: &Path) -> std::process::Command {
+    let in_lab = belongs_to_lab(executable);
+    let mut test = if in_lab && !is_root() {
+        as_pretended_root(&executable.path)
+    } else {
+        command(&executable.path.to_string_lossy())
+    };
+    test.current_dir(&executable.directory);
+    test.env("CARGO_MANIFEST_DIR", &executable.directory);
+    if in_lab {
+        test.env("P2PNET_BIN", program);
+    }
+    if executable.prefix == WAITING {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        test.env("RUST_TEST_THREADS", (2 * cores).to_string());
+    }
+    test
 }
 
 /// A user without rights gets namespaces of their own, in which they are root.
