@@ -1,7 +1,7 @@
 //! The conformance suite on async-std's executor. async-std is discontinued (RUSTSEC-2025-0052), so this stands outside
 //! the workspace and its lock file.
 
-use crate::cargo_tests::{EXECUTABLE_MAX, note, parse};
+use crate::cargo_tests::{EXECUTABLE_MAX, note, parse, twice_as_many_at_once};
 use crate::process::{cargo, root, run_for};
 use crate::suite::{Findings, Run};
 use std::time::Duration;
@@ -40,6 +40,7 @@ fn test(arguments: &[&str], limit: Duration) -> Result<crate::process::Finished,
     test.arg(root().join("target/async-std")).args(arguments);
     if !arguments.contains(&"--no-run") {
         test.args(["--", "--format=pretty"]);
+        twice_as_many_at_once(&mut test);
     }
     run_for(&mut test, limit)
 }

@@ -130,10 +130,15 @@ fn prepared(executable: &Executable, program: &Path) -> std::process::Command {
         test.env("P2PNET_BIN", program);
     }
     if executable.prefix == WAITING {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        test.env("RUST_TEST_THREADS", (2 * cores).to_string());
+        twice_as_many_at_once(&mut test);
     }
     test
+}
+
+/// For tests that mostly wait: so many of them at once as would keep every core busy twice.
+pub(crate) fn twice_as_many_at_once(test: &mut std::process::Command) {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    test.env("RUST_TEST_THREADS", (2 * cores).to_string());
 }
 
 /// A user without rights gets namespaces of their own, in which they are root.
