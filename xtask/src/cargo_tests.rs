@@ -311,6 +311,8 @@ mod tests {
         assert_eq!(executable.prefix, "p2pnet_lab::plumbing");
         assert_eq!(executable.path, Path::new("/x/plumbing-1"));
         assert_eq!(executable.directory, Path::new("/x/testing/lab"));
+        let all = test_executable(&message.replace("plumbing", ONE_FOR_ALL)).unwrap();
+        assert_eq!(all.prefix, "p2pnet_lab");
         assert_eq!(program(message), None);
         // The program itself can be tested, and isn't a test.
         let built = message

@@ -102,7 +102,7 @@ pub(crate) fn run_for(command: &mut Command, timeout: Duration) -> Result<Finish
         }
         if Instant::now() > deadline {
             timed_out = true;
-            kill_offspring(child.id());
+            kill_family(child.id());
             let _ = child.kill();
             break child.wait().map_err(failed)?;
         }
@@ -114,9 +114,9 @@ pub(crate) fn run_for(command: &mut Command, timeout: Duration) -> Result<Finish
     Ok(Finished { status, stdout: text(stdout), stderr: text(stderr), timed_out })
 }
 
-/// Kills what a process has started, and what that has started. All stay in one group with this program, so that an
+/// Kills a process, what it has started, and what that has started. All stay in one group with this program, so that an
 /// interrupt from the keyboard ends them too.
-fn kill_offspring(parent: u32) {
+fn kill_family(parent: u32) {
     let Ok(listed) = Command::new("ps").args(["-A", "-o", "pid=", "-o", "ppid="]).output() else {
         return;
     };
@@ -133,9 +133,8 @@ fn kill_offspring(parent: u32) {
         family.extend(children.map(|(id, _)| (*id).to_owned()));
         next += 1;
     }
-    if family.len() > 1 {
-        let _ = Command::new("kill").arg("-KILL").args(&family[1..]).status();
-    }
+    // The eldest first, who would go on with something else when its child is gone.
+    let _ = Command::new("kill").arg("-KILL").args(&family).stderr(Stdio::null()).status();
 }
 
 fn read_to_end(mut stream: impl Read + Send + 'static) -> std::thread::JoinHandle<String> {

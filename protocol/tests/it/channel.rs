@@ -75,6 +75,20 @@ fn bulk_crosses_whole_between_trusted_peers() {
     }
 }
 
+/// Node 0 joins node 1, which gives no credit, and sends until its queue is full. Says how many messages were accepted.
+fn fill(world: &mut World, message: &Packet) -> usize {
+    world.deaf[1] = true;
+    world.join(0, 1);
+    let b = world.id(1);
+    let mut accepted = 0;
+    while world.nodes[0].send(world.now, &b, message).is_ok() {
+        accepted += 1;
+        world.settle();
+        assert!(accepted < 10_000, "the queue must fill");
+    }
+    accepted
+}
+
 /// A deaf node gives back the credit for all that it has heard, and listens from now on.
 fn hear_again(world: &mut World, index: usize) {
     world.deaf[index] = false;
@@ -93,16 +107,9 @@ fn hear_again(world: &mut World, index: usize) {
 #[test]
 fn a_deaf_receiver_fills_the_senders_queue_and_nothing_more() {
     let mut world = World::pair();
-    world.deaf[1] = true;
-    world.join(0, 1);
-    let b = world.id(1);
     let message = Packet::message(vec![b'x'; 1000]);
-    let mut accepted = 0;
-    while world.nodes[0].send(world.now, &b, &message).is_ok() {
-        accepted += 1;
-        world.settle();
-        assert!(accepted < 10_000, "the queue must fill");
-    }
+    let accepted = fill(&mut world, &message);
+    let b = world.id(1);
     assert_eq!(world.nodes[0].send(world.now, &b, &message), Err(SendError::QueueFull));
     // Credit comes back: everything arrives and the sender is told of the room.
     hear_again(&mut world, 1);
@@ -136,15 +143,8 @@ fn a_graceful_close_loses_nothing_accepted_and_tells_its_reason() {
 #[test]
 fn a_goodbye_waits_for_what_was_accepted_while_the_receiver_gave_no_credit() {
     let mut world = World::pair();
-    world.deaf[1] = true;
-    world.join(0, 1);
+    let accepted = fill(&mut world, &Packet::message(vec![b'x'; 1000]));
     let b = world.id(1);
-    let mut accepted = 0;
-    while world.nodes[0].send(world.now, &b, &Packet::message(vec![b'x'; 1000])).is_ok() {
-        accepted += 1;
-        world.settle();
-        assert!(accepted < 10_000, "the queue must fill");
-    }
     assert!(world.messages(1).len() < accepted, "some of it waits for credit");
     world.nodes[0].disconnect(world.now, &b, DisconnectReason::Requested).unwrap();
     world.settle();

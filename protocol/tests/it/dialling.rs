@@ -169,7 +169,9 @@ fn who_answers_in_anothers_place_doesn_t_learn_who_dialled() {
     let (dialler, answerer, wanted) = (world.id(0), world.id(1), world.id(2));
     world.nodes[0].connect(world.now, address(1), Some(wanted)).unwrap();
     world.settle();
-    let failed = |event: &Event| matches!(event, Event::DialFailed { error: DialError::WrongPeer(who), .. } if *who == answerer);
+    let wrong = DialError::WrongPeer(answerer);
+    let failed =
+        |event: &Event| matches!(event, Event::DialFailed { error, .. } if *error == wrong);
     assert_eq!(world.saw(0, failed), 1);
     assert!(world.connected(0).is_empty() && world.connected(1).is_empty());
     assert!(world.nodes[1].peer(&dialler).is_none(), "it was told");
