@@ -28,8 +28,7 @@ pub(crate) fn run(run: &mut Run) -> Findings {
             Ok(finished) => note(run, prefix, parse(&finished.stdout), &finished),
             Err(failure) => Findings::one(Err(failure)),
         };
-        findings.passed += of_this.passed;
-        findings.failed.extend(of_this.failed);
+        findings.append(of_this);
     }
     findings
 }

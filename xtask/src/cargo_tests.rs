@@ -16,8 +16,16 @@ const LABS: &[&str] = &["p2pnet_lab", "p2pnet_attacks"];
 /// Tests that mostly wait: more of them run at once.
 const WAITING: &str = "p2pnet_conformance::adapters";
 
-/// Tests that take long on one core, and which no clock concerns: they run side by side, and all others alone.
-const TIMELESS: &[&str] = &["p2pnet_protocol", "p2pnet_storage", "p2pnet_constrained::small"];
+/// Programs of tests that bear company: those that take long on one core and which no clock concerns, and those of the lab
+/// that mostly wait, for seconds. They run side by side, and all others alone.
+const SOCIABLE: &[&str] = &[
+    "p2pnet_constrained::small",
+    "p2pnet_protocol",
+    "p2pnet_storage",
+    "p2pnet_lab::discovery",
+    "p2pnet_lab::plumbing",
+    "p2pnet_lab::repair",
+];
 
 /// A package's integration test of this name holds all of them, each file as a module.
 const ONE_FOR_ALL: &str = "it";
@@ -79,7 +87,7 @@ fn run_executables(run: &mut Run, chosen: impl Fn(&Executable) -> bool) -> Findi
         .executables
         .iter()
         .filter(|executable| chosen(executable))
-        .partition(|executable| TIMELESS.contains(&executable.prefix.as_str()));
+        .partition(|executable| SOCIABLE.contains(&executable.prefix.as_str()));
     let mut findings = Findings::default();
     let mut add = |executable: &Executable, outcome: Result<Finished, String>, took: Duration| {
         let of_this = match outcome {
@@ -90,8 +98,7 @@ fn run_executables(run: &mut Run, chosen: impl Fn(&Executable) -> bool) -> Findi
             let (name, passed, seconds) = (&executable.prefix, of_this.passed, took.as_secs_f64());
             println!("   {name:<40} {passed:>5} passed {seconds:>7.1} s");
         }
-        findings.passed += of_this.passed;
-        findings.failed.extend(of_this.failed);
+        findings.append(of_this);
     };
     let execute = |executable: &Executable| {
         let start = Instant::now();

@@ -29,9 +29,7 @@ pub(crate) fn run() -> Findings {
         findings.add(adapter_is_thin(adapter, *lines_max, &files));
     }
     findings.add(driving_by_hand_is_a_page(&files));
-    let of_examples = examples::run(&files);
-    findings.passed += of_examples.passed;
-    findings.failed.extend(of_examples.failed);
+    findings.append(examples::run(&files));
     findings.add(readme_shows_the_hello_example(&files));
     findings.add(ci_runs_the_same_command(&files));
     findings

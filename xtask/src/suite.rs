@@ -33,6 +33,12 @@ impl Findings {
             Err(failure) => self.failed.push(failure),
         }
     }
+
+    /// Takes in what another part found.
+    pub(crate) fn append(&mut self, others: Self) {
+        self.passed += others.passed;
+        self.failed.extend(others.failed);
+    }
 }
 
 /// What parts leave for later ones.

@@ -283,10 +283,10 @@ fn twenty_nodes_all_know_each_other_soon_and_fall_quiet() {
     }
 }
 
-/// A thousand hosts switched on together, then one more.
+/// Hundreds of hosts switched on together, then one more. (The long run `lan` has a thousand, with all of the node.)
 #[test]
-fn a_thousand_hosts_find_each_other_and_stay_quiet() {
-    const HOSTS: usize = 1000;
+fn hundreds_of_hosts_find_each_other_and_stay_quiet() {
+    const HOSTS: usize = 400;
     let mut link = Link::new(1, 5);
     for _ in 0..HOSTS {
         link.start(Duration::ZERO);
