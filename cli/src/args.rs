@@ -173,6 +173,8 @@ pub(crate) struct Up {
     /// Neither send nor hear beacons on the local network
     #[arg(long)]
     pub(crate) no_lan: bool,
+    #[command(flatten)]
+    pub(crate) beyond: Beyond,
     /// Where incoming peers go: event-based lets them in, the others let them wait for `accept`
     #[arg(long, value_name = "PLACEMENT")]
     #[arg(value_parser = ["event-based", "queue-based", "queue-and-event-based"])]
@@ -198,6 +200,44 @@ pub(crate) struct Up {
     /// How a log line looks
     #[arg(long, value_enum)]
     pub(crate) log_format: Option<LogFormat>,
+}
+
+/// How `up` finds peers beyond the local network.
+#[derive(Args, Debug, Default)]
+pub(crate) struct Beyond {
+    /// Find peers through this bootstrap server; may be repeated
+    #[arg(long, value_name = "URL")]
+    pub(crate) bootstrap: Vec<String>,
+    /// Which bootstrap servers may be used [default: trustless]
+    #[arg(long, value_enum)]
+    pub(crate) bootstrap_policy: Option<BootstrapPolicy>,
+    /// Use no bootstrap server without an authority
+    #[arg(long)]
+    pub(crate) must_be_authority: bool,
+    /// The first authority met is the only one from then on, in later runs too
+    #[arg(long)]
+    pub(crate) lock_first_authority: bool,
+    /// The bootstrap authority's public key: 64 hex digits, or a file; no other will do
+    #[arg(long, value_name = "FILE")]
+    pub(crate) authority_key: Option<String>,
+    /// How the sources of the public IPv4 address are asked
+    #[arg(long, value_name = "POLICY")]
+    #[arg(value_parser = ["single-static-url", "static-url-and-failover", "url-list-consensus"])]
+    pub(crate) public_ip_policy: Option<String>,
+    /// Ask this URL for the public IPv4 address; may be repeated [default: nobody is asked]
+    #[arg(long, value_name = "URL")]
+    pub(crate) public_ip_source: Vec<String>,
+}
+
+/// Which bootstrap servers may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum BootstrapPolicy {
+    /// Those without an authority
+    Trustless,
+    /// Those with an authority
+    Authority,
+    /// Both
+    Any,
 }
 
 /// What every command to the running node takes.

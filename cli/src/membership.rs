@@ -4,6 +4,7 @@ use crate::authority;
 use crate::failure::Failure;
 use crate::files::SmallFile;
 use crate::settings::Settings;
+use p2pnet_protocol::trust::bootstrap_policy::BootstrapTrustPolicy;
 use p2pnet_protocol::trust::certificate::Certificate;
 use p2pnet_protocol::trust::secret::NetworkSecret;
 use p2pnet_protocol::{PeerId, PublicKey};
@@ -32,6 +33,11 @@ pub(crate) fn load(settings: &mut Settings) -> Result<(), Failure> {
     if !settings.authority.is_empty() {
         membership.authority = Some(authority_key(&settings.authority, warnings)?);
     }
+    if !settings.bootstrap_authority.is_empty() {
+        let key = authority_key(&settings.bootstrap_authority, warnings)?;
+        settings.config.bootstrap.authority = Some(key);
+        require_authority(&mut settings.config.policies.bootstrap)?;
+    }
     if let Some(path) = &settings.certificate_file {
         let certificate = certificate(path)?;
         match membership.authority {
@@ -57,6 +63,15 @@ pub(crate) fn load(settings: &mut Settings) -> Result<(), Failure> {
         membership.certificate = Some(certificate);
     }
     Ok(())
+}
+
+/// Whoever gives the authority's key uses servers with that authority, and no others.
+fn require_authority(policy: &mut BootstrapTrustPolicy) -> Result<(), Failure> {
+    policy.set_must_be_authority(true).map_err(|conflict| {
+        Failure::usage(format!("--authority-key: {conflict}")).fix(
+            "a key that is given is the only one that will do: allow authorities, and no others",
+        )
+    })
 }
 
 fn secret(content: &[u8], path: &Path) -> Result<NetworkSecret, Failure> {

@@ -86,6 +86,24 @@ fn options(up: &args::Up) -> Result<Vec<Assignment>, Failure> {
     option("listen", flag(!up.listen.is_empty(), &up.listen.join(",")), "--listen")?;
     option("accept_inbound", flag(up.no_inbound, "false"), "--no-inbound")?;
     option("lan.enabled", flag(up.no_lan, "false"), "--no-lan")?;
+    let beyond = &up.beyond;
+    let list = |urls: &[String]| flag(!urls.is_empty(), &urls.join(","));
+    option("bootstrap.servers", list(&beyond.bootstrap), "--bootstrap")?;
+    option("bootstrap.authority_key", beyond.authority_key.clone(), "--authority-key")?;
+    option("bootstrap.public_ip_policy", beyond.public_ip_policy.clone(), "--public-ip-policy")?;
+    option("bootstrap.public_ip_sources", list(&beyond.public_ip_source), "--public-ip-source")?;
+    if let Some(policy) = beyond.bootstrap_policy {
+        use args::BootstrapPolicy::{Authority, Trustless};
+        let allowed = |allowed: bool| Some(String::from(if allowed { "true" } else { "false" }));
+        let trustless = "policies.bootstrap.allow_bootstrap_trustless_connection";
+        let authority = "policies.bootstrap.allow_bootstrap_authority_connection";
+        option(trustless, allowed(policy != Authority), "--bootstrap-policy")?;
+        option(authority, allowed(policy != Trustless), "--bootstrap-policy")?;
+    }
+    let must = "policies.bootstrap.must_be_authority";
+    option(must, flag(beyond.must_be_authority, "true"), "--must-be-authority")?;
+    let lock = "policies.bootstrap.first_single_locking_authority";
+    option(lock, flag(beyond.lock_first_authority, "true"), "--lock-first-authority")?;
     option("placement", up.placement.clone(), "--placement")?;
     let accept = up.files.accept.map(|accept| settings::show_name(&accept.acceptance()));
     // A directory that is asked for is used, whatever image a file names.

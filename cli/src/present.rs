@@ -22,6 +22,8 @@ pub(crate) struct Presenter {
     told: BTreeSet<PeerId>,
     /// Addresses whose failing dials were told; the next ones aren't, until one succeeds or the node gives up.
     failing: BTreeSet<String>,
+    /// Bootstrap servers that were told of as working, and not as failing since.
+    working: BTreeSet<String>,
     /// This host's addresses, as others may know it.
     reachable: Vec<IpAddr>,
     greeted: bool,
@@ -32,7 +34,9 @@ impl Presenter {
     /// A presenter that paints with `palette`, on a host with the addresses `reachable`.
     pub(crate) fn new(palette: Palette, reachable: Vec<IpAddr>) -> Self {
         let (told, failing) = (BTreeSet::new(), BTreeSet::new());
-        Self { palette, told, failing, reachable, greeted: false, files: FileLines::default() }
+        let working = BTreeSet::new();
+        let files = FileLines::default();
+        Self { palette, told, failing, working, reachable, greeted: false, files }
     }
 
     /// An address that stands for every one of this host is told with those that others can use.
@@ -138,6 +142,13 @@ impl Presenter {
             | Line::FileSent { .. }
             | Line::FileSourceDropped { .. }
             | Line::FileFailed { .. } => return self.files.show(line, self.palette),
+            Line::BootstrapOk { .. } | Line::BootstrapFailed { .. } => return self.bootstrap(line),
+            Line::PublicAddress { address: Some(address) } => {
+                self.palette.faint(&format!("others see this host at {address}"))
+            }
+            Line::PublicAddress { address: None } => self
+                .palette
+                .faint("the public address is not known: the sources don't answer, or don't agree"),
             Line::Warning { text } => format!("{} {}", self.palette.bad("note:"), clean(text)),
             Line::Stopping => "stopping: saying goodbye (Ctrl-C again to leave at once)".into(),
             Line::Stopped => "stopped".into(),
@@ -147,6 +158,41 @@ impl Presenter {
                 return None;
             }
         })
+    }
+
+    /// What bootstrap servers did: a failure is told once until the server works again.
+    fn bootstrap(&mut self, line: &Line) -> Option<String> {
+        match line {
+            Line::BootstrapOk { server, authority, peers, .. } => {
+                self.failing.remove(server);
+                if !self.working.insert(server.clone()) {
+                    return None;
+                }
+                let known = match peers {
+                    0 => "nobody else yet".into(),
+                    1 => "1 peer".into(),
+                    more => format!("{more} peers"),
+                };
+                let by = match authority {
+                    None => String::new(),
+                    Some(key) => format!(", of the authority {}", &key.to_string()[..8]),
+                };
+                Some(format!("registered with {}{by}: it tells of {known}", clean(server)))
+            }
+            Line::BootstrapFailed { server, reason, retry_in_ms } => {
+                self.working.remove(server);
+                if self.failing.len() >= TOLD_MAX || !self.failing.insert(server.clone()) {
+                    return None;
+                }
+                Some(format!(
+                    "{} can't be used: {}; trying again, first in {}",
+                    clean(server),
+                    clean(reason),
+                    span(*retry_in_ms)
+                ))
+            }
+            _ => None,
+        }
     }
 
     fn connected(&mut self, peer: &PeerId, addr: &str, trust: Trust, way: Direction) -> String {
@@ -231,6 +277,7 @@ fn via_words(via: DiscoverySource) -> &'static str {
         DiscoverySource::Lan => "on this network",
         DiscoverySource::Exchange => "by way of another peer",
         DiscoverySource::Manual => "by its address",
+        DiscoverySource::Bootstrap => "through a bootstrap server",
         _ => "",
     }
 }

@@ -8,10 +8,11 @@ use p2pnet_protocol::net::canonical;
 use p2pnet_protocol::task::{TaskBody, TaskKind};
 use p2pnet_protocol::{
     DataPayloadFormat, Digest, Direction, DiscoverySource, DiscoveryStatus, Event, FileDirection,
-    FileId, Packet, PacketKind, PeerId, Received, TaskId, TransferView, Trust, TrustChange,
+    FileId, Packet, PacketKind, PeerId, PublicKey, Received, TaskId, TransferView, Trust,
+    TrustChange,
 };
 use serde::Serialize;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Instant;
 
 /// One line of the story. As JSON the variant is the key `event`.
@@ -190,6 +191,23 @@ pub(crate) enum Line {
         #[serde(skip_serializing_if = "Option::is_none")]
         peer: Option<PeerId>,
     },
+    BootstrapOk {
+        server: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        authority: Option<PublicKey>,
+        observed: IpAddr,
+        peers: u32,
+        new: u32,
+        total: u32,
+    },
+    BootstrapFailed {
+        server: String,
+        reason: String,
+        retry_in_ms: u64,
+    },
+    PublicAddress {
+        address: Option<Ipv4Addr>,
+    },
     Warning {
         text: String,
     },
@@ -274,6 +292,15 @@ fn lines(event: Event, me: PeerId) -> Vec<Line> {
             retry_in_ms: None,
             count,
         },
+        Event::BootstrapOk { server, authority, observed, peers, new, total } => {
+            Line::BootstrapOk { server, authority, observed, peers, new, total }
+        }
+        Event::BootstrapFailed { server, error, retry_in } => Line::BootstrapFailed {
+            server,
+            reason: error.to_string(),
+            retry_in_ms: u64::try_from(retry_in.as_millis()).unwrap_or(u64::MAX),
+        },
+        Event::PublicAddress { address } => Line::PublicAddress { address },
         Event::BroadcastPortChanged { port } => Line::BroadcastPortChanged { port },
         Event::ListsChanged => Line::ListsChanged,
         Event::TaskReceived { peer, task, by_authority, body, waits, .. } => {

@@ -227,6 +227,8 @@ impl Builder {
             merge(&mut config.blocked, lists.blocked);
             merge(&mut config.allowed, lists.allowed);
             merge::<PeerId>(&mut config.membership.trusted, lists.trusted);
+            config.bootstrap.durable = true;
+            config.bootstrap.saved = state.kept(Keeps::Bootstrap)?.map(Into::into);
             // Whatever an anonymous node remembered would link one run to another.
             if !config.is_anonymous() {
                 config.tasks.durable = true;

@@ -18,6 +18,7 @@ pub mod clock;
 mod completion;
 mod counters;
 mod events;
+#[cfg_attr(not(feature = "fetch"), path = "no_fetch.rs")]
 mod fetch;
 #[cfg_attr(not(feature = "files"), path = "no_files.rs")]
 mod files;

@@ -7,6 +7,7 @@
 //! | `lists.json` | what is blocked and what is allowed: identities, addresses and prefixes; trusted identities |
 //! | `tasks.bin` | which tasks were seen, so that none is done twice; labels that the authority gave |
 //! | `data.bin` | the data area |
+//! | `bootstrap.bin` | the authorities of bootstrap servers that were met |
 //!
 //! Files are replaced in one step (a new file, synced, renamed, and the directory synced), so a crash leaves the old
 //! content or the new. What can't be read is an error that names the file; nothing is dropped or made anew in silence.

@@ -21,6 +21,7 @@ mod transfers;
 mod work;
 
 use crate::clock::{Clock, WallFeed};
+use crate::fetch::Fetcher;
 use crate::files::Files;
 use crate::handle::{Call, Shared};
 use crate::interfaces;
@@ -67,6 +68,7 @@ pub struct Turns<S: Sockets> {
     key_log: Option<KeyLog>,
     anonymous: bool,
     files: Files,
+    fetcher: Fetcher,
 
     conns: HashMap<ConnId, Conn<S::Stream>>,
     to_read: VecDeque<ConnId>,
@@ -136,6 +138,7 @@ impl<S: Sockets> Turns<S> {
             key_log: driver.key_log,
             anonymous: driver.anonymous,
             files: driver.files,
+            fetcher: Fetcher::default(),
             conns: HashMap::new(),
             to_read: VecDeque::new(),
             to_write: VecDeque::new(),

@@ -1,5 +1,6 @@
 //! Everything that can be set before a node starts. Drivers add nothing to it.
 
+use crate::discovery::bootstrap::BootstrapConfig;
 use crate::distribution::FileConfig;
 use crate::error::ConfigError;
 use crate::id::{NetworkName, PeerId, PublicKey};
@@ -92,6 +93,8 @@ pub struct Config {
     pub placement: IncomingPeerPlacement,
     /// LAN discovery.
     pub lan: LanConfig,
+    /// Discovery beyond the links.
+    pub bootstrap: BootstrapConfig,
     /// Who may do what.
     pub policies: TrustPolicies,
     /// What this node can prove and what it accepts as proof.
@@ -129,6 +132,7 @@ impl Default for Config {
             accept_inbound: true,
             placement: IncomingPeerPlacement::default(),
             lan: LanConfig::default(),
+            bootstrap: BootstrapConfig::default(),
             policies: TrustPolicies::default(),
             membership: Membership::default(),
             files: FileConfig::default(),
@@ -331,6 +335,9 @@ impl Config {
             return error("timing.redial_min", "must be over zero and at most timing.redial_max");
         }
         self.policies.validate()?;
+        self.bootstrap
+            .validate()
+            .map_err(|(key, problem)| ConfigError { key, problem: problem.into() })?;
         self.limits
             .validate()
             .map_err(|(key, problem)| ConfigError { key, problem: problem.into() })

@@ -145,7 +145,13 @@ impl FileId {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest(pub [u8; 32]);
 
-hex_text! { PeerId, 32; PublicKey, 32; Signature, 64; FileId, 32; Digest, 32; TaskId, 16; }
+/// A number that is used once: it binds a reply to its request.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestNonce(pub [u8; 16]);
+
+hex_text! {
+    PeerId, 32; PublicKey, 32; Signature, 64; FileId, 32; Digest, 32; TaskId, 16; RequestNonce, 16;
+}
 
 /// The name that separates networks which share a wire: 1 to 64 bytes of UTF-8 without control characters.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -148,13 +148,8 @@ pub struct Transmit {
 pub enum Request {
     /// Do something with a file.
     File(FileRequest),
-    /// Fetch `url` over HTTP(S) and give back at most `bytes_max` bytes of its body.
-    Fetch {
-        /// What to fetch.
-        url: String,
-        /// A longer body is an error.
-        bytes_max: u32,
-    },
+    /// Send one request by HTTP, follow no redirection, and answer with [`Answer::Fetched`].
+    Fetch(Fetch),
     /// Keep these bytes in place of earlier ones of the same use, so that a crash leaves the one or the other, and answer
     /// [`Answer::Saved`] once they are safe. Asked only where the configuration says that there is a place for them.
     Save {
@@ -165,6 +160,49 @@ pub enum Request {
     },
 }
 
+/// One request by HTTP or HTTPS.
+///
+/// ```
+/// use p2pnet_protocol::io::{Fetch, Fetched};
+/// use p2pnet_protocol::{Answer, Request};
+/// // Who drives a node sends the request with whatever client it has.
+/// fn perform(request: &Request, send: impl Fn(&Fetch) -> Option<Fetched>) -> Answer {
+///     match request {
+///         Request::Fetch(fetch) => send(fetch).map_or(Answer::Failed, Answer::Fetched),
+///         _ => Answer::Failed,
+///     }
+/// }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fetch {
+    /// Where to.
+    pub url: String,
+    /// What to `POST`; `GET` if there is nothing.
+    pub body: Option<Bytes>,
+    /// The media type of the body, and the one that is wanted in answer.
+    pub media_type: &'static str,
+    /// A longer answer is none: [`Answer::Failed`].
+    pub bytes_max: u32,
+    /// Over IPv4 alone.
+    pub ipv4_only: bool,
+}
+
+/// The answer to one request by HTTP, whatever its status.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fetched {
+    /// The status.
+    pub status: u16,
+    /// The media type that the server told, cut to [`MEDIA_TYPE_BYTES_MAX`](Self::MEDIA_TYPE_BYTES_MAX).
+    pub media_type: String,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Fetched {
+    /// The most bytes of a media type.
+    pub const MEDIA_TYPE_BYTES_MAX: usize = 128;
+}
+
 /// What the core asks to be kept. Who drives a node puts each under a name of its own:
 ///
 /// ```
@@ -172,6 +210,7 @@ pub enum Request {
 /// let file = |what| match what {
 ///     Keeps::Tasks => "tasks.bin",
 ///     Keeps::Data => "data.bin",
+///     Keeps::Bootstrap => "bootstrap.bin",
 /// };
 /// assert_eq!(file(Keeps::Data), "data.bin");
 /// ```
@@ -182,14 +221,16 @@ pub enum Keeps {
     Tasks,
     /// The data area ([`TaskConfig::saved_data`](crate::task::TaskConfig::saved_data)).
     Data,
+    /// The authorities that were met ([`BootstrapConfig::saved`](crate::discovery::bootstrap::BootstrapConfig::saved)).
+    Bootstrap,
 }
 
 /// The answer to a [`Request`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Answer {
-    /// What was asked for.
-    Body(Vec<u8>),
+    /// What became of a [`Request::Fetch`].
+    Fetched(Fetched),
     /// What became of a [`Request::File`].
     File(FileAnswer),
     /// It could not be had.
@@ -226,6 +267,8 @@ pub enum DiscoverySource {
     Lan,
     /// Another peer told of it.
     Exchange,
+    /// A bootstrap server told of it.
+    Bootstrap,
     /// The application or the operator named it.
     Manual,
 }
@@ -521,4 +564,6 @@ pub enum Why {
     Report,
     /// A transfer waits for an answer or a chunk.
     Transfer,
+    /// A bootstrap server, or a source of the public address, is due to be asked.
+    Bootstrap,
 }

@@ -103,8 +103,8 @@ pub use distribution::{
 };
 pub use error::{CloseReason, CommandError, ConfigError, DialError, SendError, Violation};
 pub use id::{
-    ConnId, Digest, FileId, ListenerId, NetworkName, PeerId, PublicKey, RequestId, Signature,
-    TaskId,
+    ConnId, Digest, FileId, ListenerId, NetworkName, PeerId, PublicKey, RequestId, RequestNonce,
+    Signature, TaskId,
 };
 pub use io::{
     Answer, BlockTarget, CloseCause, Command, Deadline, Direction, DiscoverySource,

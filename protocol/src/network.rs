@@ -20,6 +20,7 @@ mod task_commands;
 mod task_data;
 mod tasks;
 mod views;
+mod wan;
 
 pub use task_commands::{TaskState, TaskView};
 pub use views::{ChannelStats, PeerState, PeerView, RoutineView, Stats};
@@ -44,6 +45,7 @@ use crate::trust::identifier::{IdentifierLabel, Origin};
 use crate::trust::membership::Standing;
 use crate::wire::packet::PacketKind;
 use admission::Admission;
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::vec::Vec;
@@ -52,6 +54,7 @@ use connection::Connection;
 use core::net::{IpAddr, SocketAddr};
 use cx::Cx;
 use tasks::Tasks;
+use wan::Wan;
 
 /// One node: identity, peers, channels, discovery, trust, routines.
 ///
@@ -97,6 +100,8 @@ pub struct PeerNetwork<C: Crypto> {
     chunk: BytesMut,
     shutting_down: bool,
     tasks: Tasks,
+    /// Discovery beyond the links; none if nobody asked for it.
+    wan: Option<Box<Wan>>,
 }
 
 /// What a connection that is gone has left with the application.
@@ -152,6 +157,7 @@ impl<C: Crypto> PeerNetwork<C> {
         let lan =
             Lan::new(now, &config.lan, &limits, &config.network, me.key, start_nonce, lan_rng);
         let tasks = Tasks::new(&config)?;
+        let wan = Wan::new(now, &config, seed)?;
         let mut label = config.first_label()?;
         if let Some(given) = tasks.memory.labels.own()
             && label.as_str().is_empty()
@@ -193,6 +199,7 @@ impl<C: Crypto> PeerNetwork<C> {
             chunk: BytesMut::new(),
             shutting_down: false,
             tasks,
+            wan,
             crypto,
             me,
             config,

@@ -64,6 +64,7 @@ pub(crate) static KEYS: &[&[Key]] = &[
     POLICY_PRESET,
     POLICIES,
     BOOTSTRAP,
+    BEYOND,
     MEMBERSHIP,
     FILES,
     TASKS,
@@ -168,7 +169,7 @@ macro_rules! bootstrap_keys {
 }
 
 static BOOTSTRAP: &[Key] = bootstrap_keys! {
-    allow_bootstrap_trustless_connection, "Whether bootstrap servers without an authority's key may be used. On, unless must_be_authority.\nBootstrap servers themselves are planned: these flags are checked now, and bite once there are any.";
+    allow_bootstrap_trustless_connection, "Whether bootstrap servers without an authority's key may be used. On, unless must_be_authority.";
     allow_bootstrap_authority_connection, "Whether servers with an authority's key may be used. Off, unless must_be_authority.";
     must_be_authority, "Whether only servers with an authority's key may be used. Off, unless\nfirst_single_locking_authority.";
     first_single_locking_authority, "Whether the first authority met is the only one from then on.";
@@ -204,6 +205,13 @@ static LAN: &[Key] = keys! { false;
     "lan.multicast_v6" => config.lan.multicast_v6, "Whether to send them by IPv6 link-local multicast.";
     "lan.designated_ports" => config.lan.designated_ports, "The UDP ports that are listened on; beacons go to one of them at a time.";
     "lan.connect" => config.lan.connect, "Whether peers that were found are connected to without being asked for.";
+};
+
+static BEYOND: &[Key] = keys! { false;
+    "bootstrap.servers" => config.bootstrap.servers, "The bootstrap servers to find peers by beyond the local network, such as\n\"https://boot.example.org\": the node registers with each of them. Empty: it looks no further.";
+    "bootstrap.authority_key" => bootstrap_authority, "The public key of the authority that every bootstrap server must show: 64 hex digits, or a file\nthat holds them. Empty: the first one that is met at a server is remembered for it.";
+    "bootstrap.public_ip_policy" => config.bootstrap.public_ip.policy, "How the sources of the public IPv4 address are asked: \"single-static-url\" (the first alone),\n\"static-url-and-failover\" (the next when one fails) or \"url-list-consensus\" (all; more than half\nof those that answer must agree).";
+    "bootstrap.public_ip_sources" => config.bootstrap.public_ip.sources, "URLs that answer with the address that they see, in plain text; a bootstrap server has one at\n/api/Bootstrap/publicip. Empty: nobody is asked.";
 };
 
 static TIMING: &[Key] = keys! { false;

@@ -47,6 +47,8 @@ pub(crate) struct Settings {
     pub(crate) trust_file: Option<PathBuf>,
     /// The key of the network's authority: 64 hex digits, or a file that holds them.
     pub(crate) authority: String,
+    /// The key of the authority of bootstrap servers: 64 hex digits, or a file that holds them.
+    pub(crate) bootstrap_authority: String,
     /// The file that holds this node's certificate.
     pub(crate) certificate_file: Option<PathBuf>,
     /// The file that the keys of channels are written to.
@@ -79,6 +81,7 @@ impl Default for Settings {
             secret_file: None,
             trust_file: None,
             authority: String::new(),
+            bootstrap_authority: String::new(),
             certificate_file: None,
             key_log_file: None,
             store: StoreSettings::default(),

@@ -3,6 +3,7 @@
 use super::units;
 use crate::log::{Filter, LogConsole, LogFormat};
 use crate::runtime::Runtime;
+use p2pnet_protocol::discovery::bootstrap::PublicIpv4GetPolicy;
 use p2pnet_protocol::task::NetworkTaskTrustConfiguration;
 use p2pnet_protocol::trust::policy::LocalIdentifierSetPolicy;
 use p2pnet_protocol::{
@@ -161,6 +162,7 @@ texts! {
     Filter { |text| text.parse(), |filter| filter.to_string() }
     FileAcceptance { read_name, show_name }
     IncomingPeerPlacement { read_name, show_name }
+    PublicIpv4GetPolicy { read_name, show_name }
     LocalIdentifierSetPolicy { read_name, show_name }
     LogConsole { read_name, show_name }
     LogFormat { read_name, show_name }

@@ -1,4 +1,4 @@
-//! What the core asks to be kept ([`Keeps`]): `tasks.bin` and `data.bin`, each replaced in one step.
+//! What the core asks to be kept ([`Keeps`]): `tasks.bin`, `data.bin` and `bootstrap.bin`, each replaced in one step.
 //!
 //! A file is a magic number, the SHA-256 digest of what follows, and the core's own bytes.
 
@@ -15,6 +15,7 @@ const fn name(keeps: Keeps) -> &'static str {
     match keeps {
         Keeps::Tasks => "tasks.bin",
         Keeps::Data => "data.bin",
+        Keeps::Bootstrap => "bootstrap.bin",
     }
 }
 
@@ -61,7 +62,7 @@ mod tests {
     fn what_is_kept_comes_back_and_damage_is_told() {
         let outer = tempfile::tempdir().unwrap();
         let state = StateDir::open(outer.path()).unwrap();
-        for keeps in [Keeps::Tasks, Keeps::Data] {
+        for keeps in [Keeps::Tasks, Keeps::Data, Keeps::Bootstrap] {
             assert_eq!(state.kept(keeps).unwrap(), None);
             state.keep(keeps, b"first").unwrap();
             state.keep(keeps, b"second").unwrap();

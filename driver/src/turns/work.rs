@@ -1,7 +1,6 @@
 //! What the application and the core ask of each other: jobs, outputs, events, sends.
 
 use super::Turns;
-use crate::fetch;
 use crate::handle::Job;
 use crate::outbox::{Item, Parcel};
 use crate::reply::{Promise, Stopped};
@@ -190,16 +189,17 @@ impl<S: Sockets> Turns<S> {
         let begun = match what {
             Request::Save { keeps, bytes } => return self.keep(request, keeps, &bytes),
             Request::File(wanted) => self.files.ask(request, wanted).is_ok(),
-            what => {
-                let shared = Arc::downgrade(&self.shared);
+            Request::Fetch(wanted) => {
+                let (shared, fetcher) = (Arc::downgrade(&self.shared), self.fetcher.clone());
                 let ask = move || {
-                    let answer = fetch::answer(&what);
+                    let answer = fetcher.answer(&wanted);
                     if let Some(shared) = shared.upgrade() {
                         shared.leave(Job::Answer(request, answer));
                     }
                 };
                 std::thread::Builder::new().name("p2pnet-ask".into()).spawn(ask).is_ok()
             }
+            _ => false,
         };
         if !begun {
             self.net.handle_answer(self.now, request, Answer::Failed);

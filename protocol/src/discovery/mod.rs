@@ -1,5 +1,6 @@
 //! Finding peers.
 
+pub mod bootstrap;
 mod budget;
 mod cadence;
 mod crowd;

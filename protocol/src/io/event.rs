@@ -2,6 +2,7 @@
 
 use super::{Direction, DiscoverySource, DiscoveryStatus, TrustChange};
 use crate::config::Trust;
+use crate::discovery::bootstrap::BootstrapError;
 use crate::distribution::{FileDirection, FileError, FileInfo, SourceFault};
 use crate::error::{CloseReason, DialError};
 use crate::id::{ConnId, Digest, FileId, PeerId, PublicKey, RequestId, TaskId};
@@ -14,7 +15,7 @@ use crate::wire::packet::PacketKind;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::net::SocketAddr;
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// What happened, for the application. Each names the peer or address it speaks of.
 #[derive(Clone, Debug, PartialEq)]
@@ -303,6 +304,36 @@ pub enum Event {
         peer: Option<PeerId>,
         /// Why.
         error: FileError,
+    },
+    /// A bootstrap server works: the node is registered there and got a list. Told at first, after failures, and whenever a
+    /// list had somebody new.
+    BootstrapOk {
+        /// Its URL.
+        server: String,
+        /// The authority that stands behind it; none if it has none.
+        authority: Option<PublicKey>,
+        /// The address that it sees this node at.
+        observed: IpAddr,
+        /// How many peers its list had.
+        peers: u32,
+        /// How many of them were not known.
+        new: u32,
+        /// How many it says that it knows.
+        total: u32,
+    },
+    /// A bootstrap server was of no use. It is asked again.
+    BootstrapFailed {
+        /// Its URL.
+        server: String,
+        /// Why.
+        error: BootstrapError,
+        /// When it is asked again.
+        retry_in: Duration,
+    },
+    /// The public IPv4 address was found, or has changed; none if the sources don't tell, or don't agree.
+    PublicAddress {
+        /// The address.
+        address: Option<Ipv4Addr>,
     },
     /// [`saved_transfers`](crate::PeerNetwork::saved_transfers) changed; persist them if they shall survive a restart.
     TransfersChanged,

@@ -14,7 +14,6 @@ use crate::time::Duration;
 use crate::trust::gate::Gate;
 use crate::trust::membership::{Refusal, Verdict};
 use crate::trust::settle::{WaitsFor, may_stay, opening};
-use crate::wire::address::Endpoint;
 use crate::wire::packet::{DisconnectReason, IdentityPacket, Packet, PacketKind};
 use alloc::vec::Vec;
 use core::mem;
@@ -68,11 +67,10 @@ impl<C: Crypto> PeerNetwork<C> {
             ChannelEffect::PeerGroup(group) => {
                 let now = self.cx.now;
                 let Some(link) = self.link_mut(conn) else { return };
+                let trusted = link.trust == Trust::Trusted;
                 let taken = link.hearsay.take(now, group.peers.len());
                 for record in group.peers.into_iter().take(taken) {
-                    for Endpoint::Tcp(at) in record.endpoints {
-                        self.on_hearsay(record.peer, at, DiscoverySource::Exchange);
-                    }
+                    self.on_exchanged(&record, trusted);
                 }
             }
             ChannelEffect::Goodbye(reason) => self.close_link(conn, CloseReason::Remote(reason)),
@@ -183,6 +181,7 @@ impl<C: Crypto> PeerNetwork<C> {
         self.cx.tell(Event::PeerConnected { peer, conn, at, direction, trust });
         self.meet_data(conn);
         self.introduce(conn);
+        self.exchange(conn);
         self.announce_write(conn);
         self.trim_automatic(conn);
         self.tell_transfers(conn);
@@ -256,6 +255,7 @@ impl<C: Crypto> PeerNetwork<C> {
             } else if trust == Trust::Trusted {
                 self.meet_data(conn);
                 self.introduce(conn);
+                self.exchange(conn);
                 self.announce_write(conn);
             }
         }
@@ -418,7 +418,7 @@ impl<C: Crypto> PeerNetwork<C> {
         if peer == self.me.id || self.lists.is_blocked(Some(&peer), Some(at.ip())) {
             return;
         }
-        let Some((known, new)) = self.book.hear_of(self.cx.now, peer) else { return };
+        let Some((known, new)) = self.book.hear_of(&mut self.cx, peer) else { return };
         let news = known.add_hearsay(at);
         if new || news {
             self.cx.tell(Event::PeerDiscovered { peer, at, via });

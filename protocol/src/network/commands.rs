@@ -486,6 +486,7 @@ impl<C: Crypto> PeerNetwork<C> {
             return;
         }
         self.announce_port();
+        self.leave_servers();
         let all: Vec<_> = self.conns.keys().copied().collect();
         for conn in all {
             match self.conns.get(&conn).map(|connection| &connection.phase) {

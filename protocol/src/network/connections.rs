@@ -65,8 +65,13 @@ impl<C: Crypto> PeerNetwork<C> {
         connection.manual = manual;
         self.conns.insert(conn, connection);
         if let Some(peer) = expect {
-            let (known, _) = self.book.hear(&mut self.cx, peer);
-            known.dialing = Some(conn);
+            // A dial that nobody asked for is to one that is known, and makes it no better known.
+            if manual || self.book.get(&peer).is_none() {
+                self.book.hear(&mut self.cx, peer);
+            }
+            if let Some(known) = self.book.get_mut(&peer) {
+                known.dialing = Some(conn);
+            }
         }
         self.cx.tell(Event::ConnectionAttempt { conn, at: to, direction: Direction::Outgoing });
         Ok(conn)

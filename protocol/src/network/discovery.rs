@@ -142,7 +142,7 @@ impl<C: Crypto> PeerNetwork<C> {
         let timing = self.cx.timing;
         let known = self.book.get_mut(&peer)?;
         let again = known.is_wanted() && known.can_be_dialled() && known.conn.is_none();
-        if !again || known.attempts >= timing.redial_attempts_max {
+        if !again || known.attempts >= known.attempts_max(&timing) {
             known.automatic = false;
             return None;
         }

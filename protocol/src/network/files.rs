@@ -188,7 +188,7 @@ impl<C: Crypto> PeerNetwork<C> {
         self.transfers.saved()
     }
 
-    const fn ticket(&mut self) -> RequestId {
+    pub(super) const fn ticket(&mut self) -> RequestId {
         self.requests_made = self.requests_made.saturating_add(1);
         RequestId(self.requests_made)
     }

@@ -98,10 +98,11 @@ impl<C: Crypto> PeerNetwork<C> {
     }
 
     /// The world answered a request. An answer to a request that is over is ignored.
-    pub fn handle_answer(&mut self, now: Instant, request: RequestId, answer: Answer) {
+    pub fn handle_answer(&mut self, now: Instant, request: RequestId, mut answer: Answer) {
         self.cx.at(now);
         if Tasks::is_ours(request) {
             self.on_saved(request, &answer);
+        } else if self.on_wan_answer(request, &mut answer) {
         } else if let Some(asked) = self.asked.remove(&request) {
             self.on_file_answer(asked, answer);
         }
@@ -139,6 +140,7 @@ impl<C: Crypto> PeerNetwork<C> {
         }
         self.on_transfers_timer();
         self.on_lan_timer();
+        self.on_wan_timer();
         self.on_routines();
     }
 

@@ -110,11 +110,13 @@ impl<C: Crypto> PeerNetwork<C> {
             return Some(Deadline { at: self.cx.now, why: Why::OutputsWaiting });
         }
         let timer = self.cx.timers.next().map(|(at, what)| Deadline { at, why: what.why() });
+        let wan = self.wan_deadline().map(|at| Deadline { at, why: Why::Bootstrap });
         let beacon = self.lan_deadline().map(|at| Deadline { at, why: Why::Beacon });
         // None runs while the node shuts down.
         let routines = self.routines.next_deadline().filter(|_| !self.shutting_down);
         let routine = routines.map(|at| Deadline { at, why: Why::Routine });
         let transfer = self.transfers.due().map(|at| Deadline { at, why: Why::Transfer });
-        [timer, beacon, routine, transfer].into_iter().flatten().min_by_key(|deadline| deadline.at)
+        let all = [timer, beacon, wan, routine, transfer];
+        all.into_iter().flatten().min_by_key(|deadline| deadline.at)
     }
 }

@@ -1,11 +1,12 @@
 //! What a task does unless the application does it: one action for each kind.
 
 use super::PeerNetwork;
+use super::tasks::Area;
 use super::tasks::Queued;
 use crate::crypto::Crypto;
 use crate::error::CommandError;
 use crate::id::PeerId;
-use crate::io::{BlockTarget, DiscoverySource, Event, Keeps};
+use crate::io::{BlockTarget, DiscoverySource, Event};
 use crate::task::body::PeerTarget;
 use crate::task::{Setting, TaskBody, TaskFailure, TaskOutcome};
 use crate::trust::identifier::Origin;
@@ -16,7 +17,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 /// What came of an action, and what has to be kept of it before anybody hears that.
-pub(super) type Acted = (Result<TaskOutcome, TaskFailure>, Option<Keeps>);
+pub(super) type Acted = (Result<TaskOutcome, TaskFailure>, Option<Area>);
 
 fn done(result: Result<(), CommandError>) -> Acted {
     (result.map(|()| TaskOutcome::Done).map_err(TaskFailure::because), None)
@@ -53,7 +54,7 @@ impl<C: Crypto> PeerNetwork<C> {
             TaskBody::RequestData(key) => gave(TaskOutcome::Entry(self.tasks.data.get(&key))),
             TaskBody::SendData(entries) => {
                 let (taken, left_out) = self.take_entries(task.peer, entries);
-                let changed = (taken > 0).then_some(Keeps::Data);
+                let changed = (taken > 0).then_some(Area::Data);
                 (Ok(TaskOutcome::Merged { taken, left_out }), changed)
             }
             TaskBody::SynchronizeData(span) => gave(self.compare(&task.peer, &span)),
@@ -87,7 +88,7 @@ impl<C: Crypto> PeerNetwork<C> {
     /// Does something about labels, which are kept.
     fn kept(&mut self, act: impl FnOnce(&mut Self) -> Result<(), CommandError>) -> Acted {
         let (result, _) = done(act(self));
-        let changed = result.is_ok().then_some(Keeps::Tasks);
+        let changed = result.is_ok().then_some(Area::Tasks);
         (result, changed)
     }
 

@@ -3,11 +3,10 @@
 use super::PeerNetwork;
 use super::connection::Stage;
 use super::cx::TimerFor;
-use super::tasks::{Purpose, Tasks, Ticket};
+use super::tasks::{Area, Purpose, Tasks, Ticket};
 use crate::crypto::Crypto;
 use crate::error::{CommandError, SendError};
 use crate::id::{PeerId, TaskId};
-use crate::io::Keeps;
 use crate::task::envelope::Terms;
 use crate::task::labels;
 use crate::task::{
@@ -154,7 +153,7 @@ impl<C: Crypto> PeerNetwork<C> {
         }
         let full = |_| CommandError::LimitReached("limits.labels_max");
         if self.tasks.memory.labels.block(label).map_err(full)? {
-            self.tasks.changed(Keeps::Tasks);
+            self.tasks.changed(Area::Tasks);
             self.apply_labels();
         }
         Ok(())
@@ -164,7 +163,7 @@ impl<C: Crypto> PeerNetwork<C> {
     pub fn unblock_label(&mut self, now: Instant, label: &str) {
         self.cx.at(now);
         if self.tasks.memory.labels.unblock(label) {
-            self.tasks.changed(Keeps::Tasks);
+            self.tasks.changed(Area::Tasks);
             self.apply_labels();
         }
     }

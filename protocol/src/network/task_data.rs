@@ -4,12 +4,13 @@
 //! which keys it wants itself. A side whose area is empty waits for the other to begin.
 
 use super::PeerNetwork;
+use super::tasks::Area;
 use super::tasks::Purpose;
 use crate::config::Trust;
 use crate::crypto::Crypto;
 use crate::error::CommandError;
 use crate::id::{ConnId, PeerId, TaskId};
-use crate::io::{Event, Keeps};
+use crate::io::Event;
 use crate::task::data::{DataEntry, Span};
 use crate::task::{Audience, TaskBody, TaskFailure, TaskOutcome};
 use crate::time::Instant;
@@ -30,7 +31,7 @@ impl<C: Crypto> PeerNetwork<C> {
     ) -> Result<DataEntry, CommandError> {
         self.cx.at(now);
         let entry = self.tasks.data.put(key, value, self.me.id).map_err(CommandError::Data)?;
-        self.tasks.changed(Keeps::Data);
+        self.tasks.changed(Area::Data);
         self.cx.tell(Event::DataChanged { key: entry.key.clone(), from: None });
         self.spread_data(None, &[entry.key.as_str()]);
         Ok(entry)
@@ -144,7 +145,7 @@ impl<C: Crypto> PeerNetwork<C> {
             }
         }
         if !taken.is_empty() {
-            self.tasks.changed(Keeps::Data);
+            self.tasks.changed(Area::Data);
         }
         for key in &taken {
             self.cx.tell(Event::DataChanged { key: key.clone(), from: Some(from) });

@@ -117,7 +117,16 @@ struct Store {
     riding: Vec<Step>,
 }
 
-const STORES: [Keeps; 2] = [Keeps::Tasks, Keeps::Data];
+/// What is kept of tasks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Area {
+    /// What was seen.
+    Tasks,
+    /// The data area.
+    Data,
+}
+
+const STORES: [Area; 2] = [Area::Tasks, Area::Data];
 
 impl Tasks {
     /// Digests of own tasks that are remembered.
@@ -158,16 +167,16 @@ impl Tasks {
         })
     }
 
-    fn store(&mut self, keeps: Keeps) -> &mut Store {
+    fn store(&mut self, keeps: Area) -> &mut Store {
         let [tasks, data] = &mut self.stores;
         match keeps {
-            Keeps::Tasks => tasks,
-            Keeps::Data => data,
+            Area::Tasks => tasks,
+            Area::Data => data,
         }
     }
 
     /// Something that must be kept has changed.
-    pub(super) fn changed(&mut self, keeps: Keeps) {
+    pub(super) fn changed(&mut self, keeps: Area) {
         if self.config.durable {
             self.store(keeps).dirty = true;
         }
@@ -190,12 +199,12 @@ impl Tasks {
             store.asked = Some(request);
             store.riding = mem::take(&mut store.waiting);
             self.requests = self.requests.saturating_add(1);
-            let bytes = match keeps {
-                Keeps::Tasks => self.memory.encode(),
-                Keeps::Data => {
+            let (keeps, bytes) = match keeps {
+                Area::Tasks => (Keeps::Tasks, self.memory.encode()),
+                Area::Data => {
                     let mut bytes = Vec::new();
                     self.data.encode(&mut bytes);
-                    bytes
+                    (Keeps::Data, bytes)
                 }
             };
             return Some(Output::Ask(request, Request::Save { keeps, bytes: bytes.into() }));
@@ -225,13 +234,22 @@ impl<C: Crypto> PeerNetwork<C> {
         let (peer, conn, lane, bytes) =
             (received.peer, received.conn, received.lane, received.bytes);
         if let Some(Packet::DataTransmission(packet)) = received.next() {
-            self.take_task(peer, conn, &packet.payload, true);
+            self.take_task(peer, Some(conn), &packet.payload, true);
         }
         self.give_back(conn, lane, bytes, |_: &mut Held, _, _| {});
     }
 
-    /// Judges a task, and puts it in the queue or turns it away. Only one that came by itself may bring others.
-    fn take_task(&mut self, peer: PeerId, conn: ConnId, bytes: &Bytes, by_itself: bool) {
+    /// A bootstrap server had tasks for this node: signed by the key that signed its reply, or by others.
+    pub(super) fn take_server_tasks(&mut self, wire: &PublicKey, tasks: &[Bytes]) {
+        let server = PeerId::of(wire);
+        for task in tasks {
+            self.take_task(server, None, task, false);
+        }
+    }
+
+    /// Judges a task, and puts it in the queue or turns it away. Only one that came by itself may bring others. Without a
+    /// connection it was brought by a bootstrap server.
+    fn take_task(&mut self, peer: PeerId, conn: Option<ConnId>, bytes: &Bytes, by_itself: bool) {
         let turned_away =
             |task: &NetworkTask, why| TurnedAway { task: Some((task.id, task.kind)), why };
         let judged = self.read_task(bytes).map_err(|why| TurnedAway { task: None, why });
@@ -273,7 +291,7 @@ impl<C: Crypto> PeerNetwork<C> {
     fn judge_task(
         &self,
         peer: PeerId,
-        conn: ConnId,
+        conn: Option<ConnId>,
         task: &NetworkTask,
     ) -> Result<Signer, TaskRefusal> {
         if task.network != self.me.network_tag {
@@ -297,8 +315,14 @@ impl<C: Crypto> PeerNetwork<C> {
             return Err(TaskRefusal::AudienceTooWide);
         }
         let signer = self.signer_of(&task.issuer, &peer);
-        let trust = self.conns.get(&conn).and_then(|connection| connection.link());
-        let trust = trust.map_or(Trust::Unproven, |link| link.trust);
+        let trust = match conn {
+            Some(conn) => {
+                let link = self.conns.get(&conn).and_then(|connection| connection.link());
+                link.map_or(Trust::Unproven, |link| link.trust)
+            }
+            // Its reply was signed.
+            None => Trust::Authenticated,
+        };
         match self.tasks.config.trust.requirements(kind).judge(trust, signer) {
             Ok(()) => Ok(signer),
             Err(Requirement::IgnoreAll) => Err(TaskRefusal::Ignored),
@@ -307,7 +331,8 @@ impl<C: Crypto> PeerNetwork<C> {
     }
 
     fn signer_of(&self, issuer: &PublicKey, peer: &PeerId) -> Signer {
-        if self.config.membership.authority.as_ref() == Some(issuer) {
+        let given = self.config.membership.authority.as_ref() == Some(issuer);
+        if given || self.is_bootstrap_authority(issuer) {
             Signer::Authority
         } else if PeerId::of(issuer) == *peer {
             Signer::Peer
@@ -320,7 +345,7 @@ impl<C: Crypto> PeerNetwork<C> {
     fn on_reply(
         &mut self,
         peer: PeerId,
-        conn: ConnId,
+        conn: Option<ConnId>,
         task: &NetworkTask,
         body: TaskBody,
         by_itself: bool,
@@ -405,12 +430,12 @@ impl<C: Crypto> PeerNetwork<C> {
             due: None,
         };
         self.tasks.queue.insert(number, queued);
-        self.once_safe(Keeps::Tasks, Step::Run(number));
+        self.once_safe(Area::Tasks, Step::Run(number));
         Ok(())
     }
 
     /// Takes a step as soon as all that has changed so far is safe.
-    fn once_safe(&mut self, keeps: Keeps, step: Step) {
+    fn once_safe(&mut self, keeps: Area, step: Step) {
         if self.tasks.config.durable {
             let store = self.tasks.store(keeps);
             store.dirty = true;
@@ -511,7 +536,7 @@ impl<C: Crypto> PeerNetwork<C> {
     }
 
     /// A task is done; it is answered once what it changed is safe.
-    fn finish(&mut self, done: Done, changed: Option<Keeps>) {
+    fn finish(&mut self, done: Done, changed: Option<Area>) {
         match changed {
             Some(keeps) => self.once_safe(keeps, Step::Tell(done)),
             None => self.tell_done(done),

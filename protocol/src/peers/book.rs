@@ -1,5 +1,6 @@
 //! Known peers: who was heard of, where they can be dialled, and when to try again.
 
+use crate::config::Timing;
 use crate::id::{ConnId, PeerId};
 use crate::network::cx::Cx;
 use crate::time::{Duration, Instant};
@@ -92,9 +93,37 @@ impl Known {
         !self.addresses.contains(&at) && put_first(&mut self.hearsay, at)
     }
 
+    /// Remembers where a bootstrap server, or a trusted peer, says that the peer is: dialled after all that is known
+    /// better. True if that is news.
+    pub(crate) fn add_candidate(&mut self, at: SocketAddr) -> bool {
+        if self.addresses.contains(&at) {
+            return false;
+        }
+        if self.addresses.len() >= ADDRESSES_MAX {
+            if !self.only_told_of {
+                return false;
+            }
+            self.addresses.pop();
+        }
+        self.addresses.push(at);
+        true
+    }
+
+    /// After how many dials that failed it is given up. One that nobody here has met has few.
+    pub(crate) fn attempts_max(&self, timing: &Timing) -> u32 {
+        const UNMET: u32 = 3;
+        let most = timing.redial_attempts_max;
+        if self.only_told_of { most.min(UNMET) } else { most }
+    }
+
     /// Whether there is an address to dial.
     pub(crate) const fn can_be_dialled(&self) -> bool {
         !self.addresses.is_empty()
+    }
+
+    /// The address that is dialled first.
+    pub(crate) fn dialled_at(&self) -> Option<SocketAddr> {
+        self.addresses.first().copied()
     }
 
     /// The address to show: the one to dial, or else what others say.
@@ -234,13 +263,16 @@ impl Book {
 
     /// The entry of a peer that somebody else tells of; true if it is new. Whoever tells of many pushes out nobody but
     /// others that are known by hearsay, which have half of the room at most; `None` if there is none.
-    pub(crate) fn hear_of(&mut self, now: Instant, peer: PeerId) -> Option<(&mut Known, bool)> {
+    pub(crate) fn hear_of(&mut self, cx: &mut Cx, peer: PeerId) -> Option<(&mut Known, bool)> {
+        let now = cx.now;
         let new = !self.peers.contains_key(&peer);
         if new {
             let full = self.peers.len() >= self.known_peers_max;
             if full || self.by_told.len() >= self.known_peers_max / 2 {
                 let (_, gone) = self.by_told.pop_first()?;
-                self.peers.remove(&gone);
+                if let Some(timer) = self.peers.remove(&gone).and_then(|gone| gone.redial) {
+                    cx.timers.cancel(timer);
+                }
             }
             self.by_told.insert((now, peer));
         }
@@ -269,7 +301,6 @@ impl Book {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Timing;
     use crate::limits::Limits;
     use crate::network::cx::TimerFor;
     use crate::rng::{Rng, Seed};
@@ -308,9 +339,8 @@ mod tests {
         for n in 0..6 {
             book.hear(&mut cx, id(n));
         }
-        let now = cx.now;
         for n in 100..200 {
-            let told = book.hear_of(now, id(n));
+            let told = book.hear_of(&mut cx, id(n));
             assert!(told.is_some_and(|(_, new)| new));
         }
         assert_eq!(book.iter().count(), 8);
@@ -321,12 +351,12 @@ mod tests {
         assert!(book.hear(&mut cx, id(50)).1);
         assert!(book.get(&told).is_some() && book.get(&id(50)).is_some());
         assert!((0..6).all(|n| book.get(&id(n)).is_some()));
-        assert!(book.hear_of(now, id(201)).is_none(), "all the room is taken by who was met");
-        assert!(book.hear_of(now, told).is_some_and(|(_, new)| !new));
+        assert!(book.hear_of(&mut cx, id(201)).is_none(), "all the room is taken by who was met");
+        assert!(book.hear_of(&mut cx, told).is_some_and(|(_, new)| !new));
         // And alone, hearsay has half of the room.
         let mut book = Book::new(8);
         for n in 0..100 {
-            book.hear_of(now, id(n));
+            book.hear_of(&mut cx, id(n));
         }
         assert_eq!(book.iter().count(), 4);
     }

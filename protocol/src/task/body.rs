@@ -283,7 +283,7 @@ pub(super) fn read_label(from: &mut Reader<'_>) -> Result<String, Malformed> {
     if is_label(text) { Ok(text.into()) } else { Err(Malformed("label")) }
 }
 
-pub(super) fn is_label(text: &str) -> bool {
+pub(crate) fn is_label(text: &str) -> bool {
     let fits = (1..=IdentityPacket::LABEL_BYTES_MAX).contains(&text.len());
     fits && !text.chars().any(char::is_control)
 }

@@ -1,6 +1,8 @@
 //! The core's integration tests: one program, so that what they all use is compiled once.
 
 mod beacon;
+mod bootstrap;
+mod bootstrap_format;
 mod bounds;
 #[path = "../../examples/signed_card/card.rs"]
 mod card;

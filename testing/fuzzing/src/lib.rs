@@ -8,6 +8,7 @@
 //! | Module | Its targets |
 //! |---|---|
 //! | `decoders` | formats of the wire |
+//! | `bootstrap`, `tasks` | records of bootstrap servers; network tasks |
 //! | `texts` | what people write |
 //! | `noise` | the Noise handshake by itself |
 //! | `streams` | a node and strangers |
@@ -19,6 +20,7 @@
 //! `script` turns bytes into choices, `watch` holds a node's outputs against the contract, `seeds` makes the first
 //! corpora from real encodings.
 
+mod bootstrap;
 mod channels;
 mod decoders;
 mod lan;
@@ -124,6 +126,7 @@ targets! {
     CHANNEL = story("channel", "frames from a proved peer", channels::channel);
     LAN = story("lan", "beacons through a node", lan::beacons);
     NODE = story("node", "arbitrary inputs of every kind", recorded::node);
+    BOOTSTRAP = decoder("bootstrap", "records of bootstrap servers, delegations, pins", bootstrap::bootstrap);
     TASK = decoder("task", "network tasks, and what is kept of them", tasks::task);
     PAIR = story_of_two("pair", "two nodes, a mutator and a model", pair::run_script);
 }

@@ -1,5 +1,6 @@
 //! The first corpora: real encodings and short stories, so that a fuzzer begins behind every magic number and tag.
 
+mod bootstrap;
 mod stories;
 mod tasks;
 
@@ -46,6 +47,7 @@ pub fn all() -> Vec<SeedFile> {
     packets(&mut seeds);
     texts(&mut seeds);
     handshakes(&mut seeds);
+    bootstrap::add(&mut seeds);
     tasks::add(&mut seeds);
     stories::add(&mut seeds);
     for (target, name, bytes) in p2pnet_storage::fuzzing::seeds() {

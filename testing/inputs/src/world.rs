@@ -1,6 +1,8 @@
 //! One node under test, its honest peers, and the mob.
 
 use p2pnet_crypto::SimulatedCrypto;
+use p2pnet_protocol::discovery::bootstrap::CONTENT_TYPE;
+use p2pnet_protocol::io::Fetched;
 use p2pnet_protocol::{Answer, Duration, Instant, RequestId, UnixTime};
 use p2pnet_protocol::{
     CloseCause, Command, Config, ConnId, Event, Input, Interface, InterfaceAddress, IpPrefix,
@@ -104,7 +106,8 @@ impl World {
         let now = Instant::from_nanos(1_000_000_000);
         let node = |place: Place| {
             let own = Seed::from_u64(seed.wrapping_mul(16).wrapping_add(place as u64));
-            let config = Config { limits: Limits::small(), ..Config::default() };
+            let mut config = Config { limits: Limits::small(), ..Config::default() };
+            config.bootstrap.servers = vec!["http://192.0.2.200".into()];
             let crypto = SimulatedCrypto::new(own);
             Node::new(config, &own.0, own, crypto, now).expect("a small default node runs")
         };
@@ -287,9 +290,16 @@ impl World {
             Some(at) => self.asked.swap_remove(at),
             None => RequestId(self.rng.below(8)),
         };
-        let answer =
-            if self.rng.below(2) == 0 { Answer::Failed } else { Answer::Body(self.noise(200)) };
+        let answer = if self.rng.below(2) == 0 { Answer::Failed } else { self.fetched() };
         self.give(0, Input::Answer { request, answer });
+    }
+
+    /// What an HTTP server may say: the right type or another, and nothing of sense.
+    fn fetched(&mut self) -> Answer {
+        let status = [200, 409, 503][self.rng.below(3) as usize];
+        let media_type = [CONTENT_TYPE, "text/plain", ""][self.rng.below(3) as usize];
+        let body = self.noise(200);
+        Answer::Fetched(Fetched { status, media_type: media_type.into(), body })
     }
 
     fn odd_input(&mut self) {

@@ -2,10 +2,13 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
 pub mod disk;
+pub mod server;
 
 use disk::Disk;
 use p2pnet_crypto::PureCrypto;
+use p2pnet_protocol::io::Fetched;
 use p2pnet_protocol::*;
+use server::Server;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 
@@ -50,6 +53,10 @@ pub struct World {
     varied: Rng,
     /// What nodes have had saved, if they are told that there is a place.
     pub saved: BTreeMap<(usize, Keeps), bytes::Bytes>,
+    /// Bootstrap servers and sources of addresses, by the beginning of their URLs.
+    pub servers: BTreeMap<String, Server>,
+    /// Servers that can't be reached.
+    pub away: Vec<String>,
     /// Nothing can be saved.
     pub full_disk: bool,
 }
@@ -79,6 +86,8 @@ impl World {
             datagrams: VecDeque::new(),
             varied: Rng::new(Seed::from_u64(99), "pieces"),
             saved: BTreeMap::new(),
+            servers: BTreeMap::new(),
+            away: Vec::new(),
             full_disk: false,
         };
         for (index, config) in configs.into_iter().enumerate() {
@@ -199,8 +208,24 @@ impl World {
                     self.nodes[index].handle_answer(self.now, request, Answer::File(answer));
                 }
             }
+            Output::Ask(request, Request::Fetch(fetch)) => {
+                let fetched = self.fetch(index, &fetch);
+                let answer = fetched.map_or(Answer::Failed, Answer::Fetched);
+                self.nodes[index].handle_answer(self.now, request, answer);
+            }
             Output::Ask(..) => {}
         }
+    }
+
+    fn fetch(&mut self, index: usize, fetch: &io::Fetch) -> Option<Fetched> {
+        let named = |name: &str| fetch.url.starts_with(name);
+        if self.away.iter().any(|name| named(name)) {
+            return None;
+        }
+        let clock = self.now.since(Instant::from_nanos(1_000_000_000)).as_secs();
+        let (_, server) = self.servers.iter_mut().find(|(name, _)| named(name))?;
+        server.now = 1_700_000_000 + clock;
+        server.answer(fetch, address(index))
     }
 
     fn connect(&mut self, index: usize, conn: ConnId, to: SocketAddr) {

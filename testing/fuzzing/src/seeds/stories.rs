@@ -4,6 +4,7 @@ use super::{Seeds, beacon, each_packet};
 use crate::node::{self, START};
 use crate::recorded::recording;
 use crate::speaker::{MAGIC, Speaker, framed};
+use p2pnet_protocol::io::Fetched;
 use p2pnet_protocol::trust::identifier::Origin;
 use p2pnet_protocol::wire::codec::{put_prefixed, put_varint};
 use p2pnet_protocol::{
@@ -212,7 +213,17 @@ fn each_input() -> Vec<(u16, Input)> {
         (0, Input::PollWrite { conn: ConnId(2), bytes_max: 4096 }),
         (0, Input::Closed { conn, cause: CloseCause::Reset }),
         (0, Input::Consumed { conn, lane: Lane::Message, bytes: 7 }),
-        (0, Input::Answer { request: RequestId(1), answer: Answer::Body(vec![1, 2]) }),
+        (
+            0,
+            Input::Answer {
+                request: RequestId(1),
+                answer: Answer::Fetched(Fetched {
+                    status: 200,
+                    media_type: "text/plain".into(),
+                    body: vec![1, 2],
+                }),
+            },
+        ),
         (0, Input::Answer { request: RequestId(2), answer: Answer::Failed }),
         (0, Input::WallTime(None)),
         (0, Input::Command(Command::Shutdown)),
