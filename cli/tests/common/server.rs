@@ -3,9 +3,9 @@
 use p2pnet_crypto::FastCrypto;
 use p2pnet_protocol::crypto::Crypto as _;
 use p2pnet_protocol::discovery::bootstrap::{
-    CONTENT_TYPE, Delegation, HEARTBEAT_PATH, Heartbeat, HeartbeatReply, IDENTITY_PATH,
-    PEERS_PATH, PUBLIC_IP_PATH, PeerList, Registration, ReplyHead, ServerIdentity, ServerKeys,
-    Steering, openpgp,
+    CONTENT_TYPE, Delegation, HEARTBEAT_PATH, Heartbeat, HeartbeatReply, IDENTITY_PATH, PEERS_PATH,
+    PUBLIC_IP_PATH, PeerList, Registration, ReplyHead, ServerIdentity, ServerKeys, Steering,
+    openpgp,
 };
 use p2pnet_protocol::wire::{Endpoint, PeerRecord};
 use p2pnet_protocol::{PeerId, PublicKey, RequestNonce, UnixTime};
