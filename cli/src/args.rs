@@ -2,6 +2,7 @@
 
 use crate::log::LogFormat;
 use crate::runtime::Runtime;
+use crate::scan::Scan;
 use crate::settings::PolicyPreset;
 use crate::simulate::{Replay, Simulate};
 use crate::task_args::{Data, Task};
@@ -100,6 +101,8 @@ pub(crate) enum Command {
     Doctor(Doctor),
     /// Tell what nodes said in a capture of their traffic
     Inspect(Inspect),
+    /// Print the addresses of a widescan: which addresses of IPv6 prefixes, in which order
+    Scan(Box<Scan>),
     /// Run thousands of nodes in virtual time, with faults, and check every promise
     Simulate(Box<Simulate>),
     /// Run one node of a simulation again, from its recording
@@ -518,6 +521,9 @@ mod tests {
             "p2pnet routine stop RotateBroadcastPort --state d",
             "p2pnet routine interval RotateBroadcastPort 5s",
             "p2pnet id",
+            "p2pnet scan --list --prefixes 2001:db8::/32 --prefixes f --exclude e --strategy low-byte --strategy ports --allow-special",
+            "p2pnet scan --list --prefixes f --shard 2/3 --seed 7 --order random --split 48 --count 9 --resume c --binary",
+            "p2pnet scan --list --prefixes f --country nl --registry ripencc --status assigned --holder x --origin AS1",
             "p2pnet stop --state d",
             "p2pnet task send ping-peer --to 3fa94c01",
             "p2pnet task send block-ip 192.0.2.0/24 --all --sign-with authority.key --valid 5m",

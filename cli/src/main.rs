@@ -12,6 +12,7 @@
 //! | [`transfers`] | files that come and go |
 //! | [`commands`], [`authority`], [`doctor`], [`inspect`] | the other commands |
 //! | [`simulate`] | a world of nodes in virtual time |
+//! | [`scan`] | the addresses of a widescan |
 //!
 //! Architecture invariant: nothing here knows the runtime, but for one call in [`up`]; everything else goes through
 //! [`p2pnet_driver::Handle`] on plain threads.
@@ -38,6 +39,7 @@ mod out;
 mod present;
 mod report;
 mod runtime;
+mod scan;
 mod settings;
 mod signals;
 mod simulate;
@@ -104,6 +106,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Config(args) => config(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Scan(args) => scan::run(*args),
         Command::Simulate(args) => simulate::simulate(&args),
         Command::Replay(args) => simulate::replay_file(&args),
         Command::Completions { shell } => {

@@ -33,10 +33,18 @@ impl<W: Write> Out<W> {
     /// # Errors
     /// As with [`line`](Self::line).
     pub(crate) fn bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.some(bytes).map(drop)
+    }
+
+    /// Prints `bytes` of something without end, and says whether anybody reads on.
+    ///
+    /// # Errors
+    /// As with [`line`](Self::line).
+    pub(crate) fn some(&mut self, bytes: &[u8]) -> Result<bool, Failure> {
         match self.0.write_all(bytes).and_then(|()| self.0.flush()) {
             // Whoever read this has had enough.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            done => done.map_err(|error| {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+            done => done.map(|()| true).map_err(|error| {
                 Failure::failed(format!("can't write to standard output: {error}"))
             }),
         }

@@ -71,7 +71,14 @@ const PARTS: &[Part] = &[
     Part {
         name: "inputs",
         what: "ten million random and mutated inputs to the whole state machine",
-        program: &["-p", "p2pnet-inputs", "--", "--inputs", "10000000"],
+        program: &["-p", "p2pnet-inputs", "--bin", "p2pnet-inputs", "--", "--inputs", "10000000"],
+        result: last_line,
+        page: None,
+    },
+    Part {
+        name: "windows",
+        what: "no window of 2^24 of a scan's order holds an address twice, for every size of space",
+        program: &["-p", "p2pnet-inputs", "--bin", "windows"],
         result: last_line,
         page: None,
     },

@@ -10,6 +10,7 @@
 //! | `decoders` | formats of the wire |
 //! | `bootstrap`, `tasks` | records of bootstrap servers; network tasks |
 //! | `texts` | what people write |
+//! | `scan` | what a widescan reads |
 //! | `noise` | the Noise handshake by itself |
 //! | `streams` | a node and strangers |
 //! | `channels` | a node and a peer that proves who it is and says anything at all, by the `speaker` |
@@ -28,6 +29,7 @@ mod node;
 mod noise;
 pub mod pair;
 mod recorded;
+mod scan;
 mod script;
 pub mod seeds;
 mod speaker;
@@ -128,6 +130,10 @@ targets! {
     NODE = story("node", "arbitrary inputs of every kind", recorded::node);
     BOOTSTRAP = decoder("bootstrap", "records of bootstrap servers, delegations, pins", bootstrap::bootstrap);
     TASK = decoder("task", "network tasks, and what is kept of them", tasks::task);
+    SCAN_INPUT = decoder("scan_input", "lists of prefixes, files of registries", scan::input);
+    SCAN_TARGET = decoder_of_nodes("scan_target", "ranges and patterns as text, and their space", scan::target);
+    SCAN_CURSOR = decoder("scan_cursor", "cursors of scans", scan::cursor);
+    SCAN_PACKET = decoder("scan_packet", "packets that a scan hears", scan::packet);
     PAIR = story_of_two("pair", "two nodes, a mutator and a model", pair::run_script);
 }
 

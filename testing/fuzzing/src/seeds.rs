@@ -1,6 +1,7 @@
 //! The first corpora: real encodings and short stories, so that a fuzzer begins behind every magic number and tag.
 
 mod bootstrap;
+mod scan;
 mod stories;
 mod tasks;
 
@@ -49,6 +50,7 @@ pub fn all() -> Vec<SeedFile> {
     handshakes(&mut seeds);
     bootstrap::add(&mut seeds);
     tasks::add(&mut seeds);
+    scan::add(&mut seeds);
     stories::add(&mut seeds);
     for (target, name, bytes) in p2pnet_storage::fuzzing::seeds() {
         seeds.add(target, name, bytes);

@@ -1,0 +1,3 @@
+#![no_main]
+
+p2pnet_fuzz::target!(SCAN_CURSOR);
