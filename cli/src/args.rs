@@ -95,6 +95,9 @@ pub(crate) enum Command {
     /// Issue certificates of membership
     #[command(subcommand)]
     Authority(Authority),
+    /// Run a server at which nodes meet beyond their own network, and steer it
+    #[cfg(feature = "bootstrap")]
+    Bootstrap(Box<crate::bootstrap::Bootstrap>),
     /// Print or check a configuration
     Config(Config),
     /// Explain in plain words what stands in the way

@@ -11,6 +11,7 @@
 //! | [`task`], [`task_args`], [`task_body`], [`data`] | tasks, and the data that members share |
 //! | [`transfers`] | files that come and go |
 //! | [`commands`], [`authority`], [`doctor`], [`inspect`] | the other commands |
+//! | `bootstrap` | the server at which nodes meet |
 //! | [`simulate`] | a world of nodes in virtual time |
 //! | [`scan`] | the addresses of a widescan |
 //!
@@ -25,6 +26,8 @@
 
 mod args;
 mod authority;
+#[cfg(feature = "bootstrap")]
+mod bootstrap;
 mod commands;
 mod control;
 mod data;
@@ -103,6 +106,8 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Task(command) => task::run(command),
         Command::Data(command) => data::run(command),
         Command::Authority(command) => authority::run(command),
+        #[cfg(feature = "bootstrap")]
+        Command::Bootstrap(args) => bootstrap::run(*args),
         Command::Config(args) => config(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Inspect(args) => inspect::run(&args),

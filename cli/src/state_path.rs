@@ -20,6 +20,16 @@ pub(crate) fn choose(option: Option<&Path>) -> Result<PathBuf, Failure> {
     }
 }
 
+/// The default directory of a bootstrap server, beside that of nodes.
+///
+/// # Errors
+/// There is none for a user without a home.
+#[cfg(feature = "bootstrap")]
+pub(crate) fn of_bootstrap_server() -> Result<PathBuf, Failure> {
+    let nodes = default(std::env::var_os("XDG_STATE_HOME"), std::env::var_os("HOME"))?;
+    Ok(nodes.with_file_name("p2pnet-bootstrap"))
+}
+
 fn default(state_home: Option<OsString>, home: Option<OsString>) -> Result<PathBuf, Failure> {
     // The XDG specification tells to ignore relative paths.
     let absolute = |path: OsString| Some(PathBuf::from(path)).filter(|path| path.is_absolute());

@@ -260,7 +260,7 @@ pub(crate) fn is_out_of_descriptors(error: &io::Error) -> bool {
 }
 
 /// Raises the soft limit on open files to what the connections want, as far as the hard one lets it.
-fn allow_descriptors(connections_max: u32) {
+pub(crate) fn allow_descriptors(connections_max: u32) {
     /// Listeners, designated ports, files and the like.
     const OTHERS: u64 = 64;
     let wanted = u64::from(connections_max) + OTHERS;

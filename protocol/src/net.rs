@@ -40,7 +40,7 @@ pub struct InterfaceAddress {
 /// assert!(prefix.contains("::ffff:192.0.2.9".parse().unwrap()));
 /// assert_eq!("192.0.2.9".parse::<IpPrefix>().unwrap().to_string(), "192.0.2.9/32");
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct IpPrefix {
     address: IpAddr,

@@ -15,6 +15,7 @@ const BUDGETS: &[(&str, &[&str], usize)] = &[
     ("a node on mio", &["-p", "p2pnet-mio", "--no-default-features"], 61),
     ("a node on smol", &["-p", "p2pnet-smol"], 130),
     ("a node on tokio", &["-p", "p2pnet-tokio"], 130),
+    ("the bootstrap server", &["-p", "p2pnet-bootstrap"], 260),
 ];
 
 /// Licences that ask for no more than a notice.

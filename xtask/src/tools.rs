@@ -19,6 +19,8 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("fsck.fat", "dosfstools"),
     ("mcopy", "mtools"),
     ("fusefat", "fusefat"),
+    // Debian keeps it off the path; the bootstrap server's tests start a database of their own.
+    ("/usr/lib/postgresql/*/bin/initdb", "postgresql"),
     // libFuzzer is C++.
     ("c++", "g++"),
 ];
