@@ -45,9 +45,9 @@
 //!
 //! [`io`] is the whole vocabulary on one page. [`network`] is the node, one file for each kind of work. `channel` is one
 //! connection: the Noise handshake, records, frames, lanes. [`trust`] decides who may do what, [`peers`] who is known and
-//! listed, [`discovery`] finds the LAN, [`distribution`] moves files, [`routine`] runs what runs again and again, [`wire`] has the formats. [`widescan`] names the
-//! addresses of a scan. [`handlers`]
-//! calls the application's own parts. [`Crypto`] is what the core asks of cryptography. [`channel::observe`] reads what
+//! listed, [`discovery`] finds the LAN and asks bootstrap servers, [`distribution`] moves files, [`routine`] runs what runs
+//! again and again, [`wire`] has the formats. `widescan`, with the feature of that name, enumerates and probes the
+//! addresses of a scan. [`handlers`] calls the application's own parts. [`Crypto`] is what the core asks of cryptography. [`channel::observe`] reads what
 //! others said, with the keys that [`key_log`] hands out when asked to.
 
 #![no_std]
@@ -92,6 +92,7 @@ pub mod task;
 pub mod time;
 mod timers;
 pub mod trust;
+#[cfg(feature = "widescan")]
 pub mod widescan;
 pub mod wire;
 

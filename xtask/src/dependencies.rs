@@ -10,9 +10,9 @@ const BUDGETS: &[(&str, &[&str], usize)] = &[
     (
         "the core with pure-Rust crypto",
         &["-p", "p2pnet-crypto", "--no-default-features", "--features", "pure"],
-        46,
+        45,
     ),
-    ("a node on mio", &["-p", "p2pnet-mio", "--no-default-features"], 61),
+    ("a node on mio", &["-p", "p2pnet-mio", "--no-default-features"], 60),
     ("a node on smol", &["-p", "p2pnet-smol"], 130),
     ("a node on tokio", &["-p", "p2pnet-tokio"], 130),
     ("the bootstrap server", &["-p", "p2pnet-bootstrap"], 260),

@@ -52,7 +52,7 @@ fn builds_for_bare_targets() -> Findings {
 fn builds_for(targets: &[&str]) -> Findings {
     let mut build = cargo();
     build.args(["build", "--locked", "--package=p2pnet-protocol", "--package=p2pnet-crypto"]);
-    build.args(["--no-default-features", "--features=p2pnet-crypto/pure"]);
+    build.args(["--no-default-features", "--features=p2pnet-crypto/pure,p2pnet-protocol/widescan"]);
     build.args(targets.iter().map(|target| format!("--target={target}")));
     build.arg("--target-dir").arg(root().join("target/bare"));
     // Where the randomness comes from is the device's business: a program links it.
