@@ -2,7 +2,7 @@
 //! the workspace and its lock file.
 
 use crate::cargo_tests::{EXECUTABLE_MAX, note, parse, twice_as_many_at_once};
-use crate::process::{cargo, root, run_for};
+use crate::process::{cargo, run_for, target};
 use crate::suite::{Findings, Run};
 use std::time::Duration;
 
@@ -36,7 +36,8 @@ pub(crate) fn run(run: &mut Run) -> Findings {
 fn test(arguments: &[&str], limit: Duration) -> Result<crate::process::Finished, String> {
     let mut test = cargo();
     test.args(["test", "--quiet", "--locked", "--manifest-path", MANIFEST, "--target-dir"]);
-    test.arg(root().join("target/async-std")).args(arguments);
+    // Beside what the workspace has built: most of what both stand on is the same.
+    test.arg(target()).args(arguments);
     if !arguments.contains(&"--no-run") {
         test.args(["--", "--format=pretty"]);
         twice_as_many_at_once(&mut test);

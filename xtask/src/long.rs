@@ -1,6 +1,6 @@
 //! The full figures: programs that run for minutes, whose results are kept in `docs/long-runs.md`.
 
-use crate::process::{cargo, command, output, root, show};
+use crate::process::{cargo, command, output, root, show, target};
 use crate::{faults, fuzz};
 use std::io::Write;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -223,8 +223,7 @@ fn run_part(part: &Part) -> Result<String, String> {
     show(build.args(["build", "--quiet", "--release", "--package=p2pnet", "--bin=p2pnet"]))?;
     let mut program = cargo();
     program.args(["run", "--quiet", "--release"]).args(part.program);
-    let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
-    program.env("P2PNET_BIN", root().join(target).join("release/p2pnet"));
+    program.env("P2PNET_BIN", target().join("release/p2pnet"));
     let said = output(&mut program)?;
     print!("{said}");
     if let Some(page) = part.page {

@@ -11,6 +11,11 @@ pub(crate) fn root() -> PathBuf {
     own.parent().unwrap_or(own).to_path_buf()
 }
 
+/// Where cargo puts what it builds of the workspace.
+pub(crate) fn target() -> PathBuf {
+    root().join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
+}
+
 /// A command that runs in the repository's root.
 pub(crate) fn command(program: &str) -> Command {
     let mut command = Command::new(program);

@@ -309,7 +309,7 @@ fn hundreds_of_hosts_find_each_other_and_stay_quiet() {
     heard.sort_unstable();
     assert!(percentile(&heard, 100) <= 1000, "by the last {} ms", percentile(&heard, 100));
     let (bytes, datagrams) = link.loudest(28, 32);
-    assert!(bytes <= 50_000 && datagrams <= 200, "{bytes} bytes, {datagrams} datagrams a second");
+    assert!(bytes <= 50_000 && datagrams <= 250, "{bytes} bytes, {datagrams} datagrams a second");
 }
 
 /// With fifty checks a second and room for a third of the hosts, nodes still keep to their rate.

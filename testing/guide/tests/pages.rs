@@ -33,5 +33,17 @@ fn every_page_is_listed_and_its_code_is_run() {
 #[test]
 fn the_diagrams_are_there() {
     let text = include_str!("../../../docs/guide/architecture.md");
-    assert_eq!(text.matches("```mermaid").count(), 4);
+    let titles = [
+        "The parts",
+        "How nodes of a LAN find each other",
+        "How nodes find each other beyond a LAN",
+        "The life of a peer",
+        "What a channel carries",
+    ];
+    let sections: Vec<&str> = text.split("\n## ").skip(1).collect();
+    assert_eq!(sections.len(), titles.len());
+    for (section, title) in sections.iter().zip(titles) {
+        assert!(section.starts_with(title), "{title}");
+        assert_eq!(section.matches("```mermaid").count(), 1, "{title}");
+    }
 }

@@ -1,6 +1,6 @@
 //! A copy of the tree for planting faults in: what git knows or would, kept from run to run so that little is built anew.
 
-use crate::process::{command, output, root};
+use crate::process::{command, output, root, target};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -65,10 +65,6 @@ impl Tree {
         }
         Ok(())
     }
-}
-
-fn target() -> PathBuf {
-    root().join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
 }
 
 fn base() -> PathBuf {

@@ -19,7 +19,7 @@ pub fn check(url: &str) -> Result<String, &'static str> {
     if url.bytes().any(|byte| !byte.is_ascii_graphic() || b"\"'<>\\^`{|}#".contains(&byte)) {
         return Err("has a character that no plain URL has");
     }
-    let host = rest.split(['/', '?']).next().unwrap_or_default();
+    let host = authority(rest);
     if host.is_empty() || host.starts_with(':') {
         return Err("names no host");
     }
@@ -29,10 +29,15 @@ pub fn check(url: &str) -> Result<String, &'static str> {
     Ok(url.trim_end_matches('/').into())
 }
 
+/// The host and port that the rest of a URL begins with, after its scheme.
+fn authority(rest: &str) -> &str {
+    rest.split(['/', '?']).next().unwrap_or_default()
+}
+
 /// Whether the URL names this very host.
 pub(crate) fn is_loopback(url: &str) -> bool {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let host = rest.split('/').next().unwrap_or_default();
+    let host = authority(rest);
     let name = match host.strip_prefix('[') {
         Some(v6) => v6.split(']').next().unwrap_or_default(),
         None => host.split(':').next().unwrap_or_default(),
@@ -50,6 +55,7 @@ mod tests {
             ("http://192.0.2.1:8080/", "http://192.0.2.1:8080"),
             ("https://boot.example.org", "https://boot.example.org"),
             ("https://[2001:db8::1]:443/net/", "https://[2001:db8::1]:443/net"),
+            ("http://host/user@example.org", "http://host/user@example.org"),
         ] {
             assert_eq!(check(url).as_deref(), Ok(plain));
         }
@@ -72,7 +78,9 @@ mod tests {
 
     #[test]
     fn this_very_host_is_known_by_its_names() {
-        for url in ["http://127.0.0.1:8", "http://[::1]/x", "https://localhost:1"] {
+        for url in
+            ["http://127.0.0.1:8", "http://[::1]/x", "https://localhost:1", "http://localhost?x"]
+        {
             assert!(is_loopback(url), "{url}");
         }
         for url in ["http://192.0.2.1", "http://localhost.example.org", "http://[::2]:80"] {
