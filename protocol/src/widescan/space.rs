@@ -24,7 +24,7 @@ pub(super) struct Group {
 ///
 /// Each index up to [`last_index`](Self::last_index) stands for an address. Where strategies overlap, the same address has
 /// several indices, of which the first alone counts: [`address`](Self::address) gives none for the others, so that each
-/// address comes once. Made by [`Targets::compile`].
+/// address comes once. Made by [`Targets::compile`](super::Targets::compile).
 #[derive(Clone, Debug)]
 pub struct Space {
     groups: Vec<Group>,
