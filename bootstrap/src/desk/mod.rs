@@ -3,7 +3,7 @@
 //! | Module | What it is |
 //! |---|---|
 //! | [`policy`] | who isn't served |
-//! | [`steering`] | when peers come again |
+//! | [`mod@steering`] | when peers come again |
 //! | [`book`] | tasks that wait |
 //! | [`counts`] | what was counted |
 
