@@ -48,9 +48,10 @@ impl Server {
     fn get(&self, path: &str) -> String {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         write!(stream, "GET {path} HTTP/1.0\r\n\r\n").unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        // A refusal's body is a binary record.
+        String::from_utf8_lossy(&answer).into_owned()
     }
 
     fn terminate(&mut self) -> i32 {
